@@ -1,0 +1,133 @@
+"""Checkpoints without pickle: tensors in safetensors, everything else as JSON in its metadata; one file, atomic."""
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.atomic import write_bytes
+from lifeos.errors import InputError
+from lifeos.lora.safetensors_file import encode, read_header
+
+_NAME = re.compile(r"checkpoint-(\d{8})\.safetensors")
+_KEPT = 2
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """State after ``step`` optimizer steps of the run with this ``key``.
+
+    Random state is not part of it: every draw is a function of (seed, step).
+
+    Args:
+        key: training key of the run.
+        step: steps done.
+        parameters: name -> float32 tensor.
+        optimizer: an optimizer's ``state_dict()``.
+    """
+
+    key: str
+    step: int
+    parameters: Mapping[str, Any]
+    optimizer: Mapping[str, Any]
+
+
+def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
+    """Write a checkpoint and remove all but the newest two; returns its path.
+
+    Raises:
+        OSError: the folder cannot be written.
+        ValueError: the optimizer state holds something other than float32 tensors and JSON scalars.
+    """
+    import torch
+
+    tensors = {f"parameter.{name}": ("F32", _array(tensor)) for name, tensor in checkpoint.parameters.items()}
+    scalars: dict[str, dict[str, Any]] = {}
+    for index, state in checkpoint.optimizer["state"].items():
+        for name, value in state.items():
+            if isinstance(value, torch.Tensor):
+                tensors[f"optimizer.{index}.{name}"] = ("F32", _array(value))
+            else:
+                scalars.setdefault(str(index), {})[name] = _pack(value)
+    groups = [{name: _pack(value) for name, value in group.items()} for group in checkpoint.optimizer["param_groups"]]
+    state_json = json.dumps({"scalars": scalars, "groups": groups}, sort_keys=True, allow_nan=False)
+    metadata = {"key": checkpoint.key, "step": str(checkpoint.step), "optimizer": state_json}
+    path = Path(folder) / f"checkpoint-{checkpoint.step:08d}.safetensors"
+    write_bytes(path, encode(tensors, metadata))
+    for old in _checkpoints(folder)[_KEPT:]:
+        old.unlink(missing_ok=True)
+    return path
+
+
+def load_newest_checkpoint(folder: Path, key: str) -> Checkpoint | None:
+    """Return the newest readable checkpoint of this key, or None.
+
+    A file that is damaged or belongs to another key is passed over: the run then repeats steps, and ends the same.
+    """
+    for path in _checkpoints(folder):
+        try:
+            return _load(path, key)
+        except (InputError, KeyError, ValueError):
+            continue
+    return None
+
+
+def remove_checkpoints(folder: Path) -> None:
+    """Delete every checkpoint of a folder; other files stay."""
+    for path in _checkpoints(folder):
+        path.unlink(missing_ok=True)
+
+
+def _checkpoints(folder: Path) -> list[Path]:
+    folder = Path(folder)
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if _NAME.fullmatch(path.name)), reverse=True)
+
+
+def _load(path: Path, key: str) -> Checkpoint:
+    import torch
+
+    container = read_header(path)
+    if container.metadata["key"] != key:
+        raise ValueError("checkpoint of another run")
+    stored = json.loads(container.metadata["optimizer"])
+    parameters: dict[str, Any] = {}
+    state: dict[int, dict[str, Any]] = {
+        int(index): {name: _unpack(value) for name, value in values.items()}
+        for index, values in stored["scalars"].items()
+    }
+    for name, array in container.read().items():
+        tensor = torch.from_numpy(array.copy())
+        if name.startswith("parameter."):
+            parameters[name.removeprefix("parameter.")] = tensor
+        else:
+            _, index, field = name.split(".", 2)
+            state.setdefault(int(index), {})[field] = tensor
+    groups = [{name: _unpack(value) for name, value in group.items()} for group in stored["groups"]]
+    return Checkpoint(key, int(container.metadata["step"]), parameters, {"state": state, "param_groups": groups})
+
+
+def _array(tensor: Any) -> Any:
+    if str(tensor.dtype) != "torch.float32":
+        raise ValueError(f"checkpoint tensors must be float32, but got {tensor.dtype}")
+    return tensor.detach().cpu().contiguous().numpy()
+
+
+def _pack(value: Any) -> Any:
+    # Floats travel as hexadecimal text: exact, and infinities have a form.
+    if isinstance(value, float):
+        return {"float": value.hex()}
+    if isinstance(value, list | tuple):
+        return [_pack(item) for item in value]
+    if value is None or isinstance(value, bool | int | str):
+        return value
+    raise ValueError(f"optimizer state must be numbers, text or tensors, but got {type(value).__name__}")
+
+
+def _unpack(value: Any) -> Any:
+    if isinstance(value, dict):
+        return float.fromhex(value["float"])
+    return [_unpack(item) for item in value] if isinstance(value, list) else value

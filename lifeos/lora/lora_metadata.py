@@ -1,0 +1,77 @@
+"""What a finished LoRA says about itself, in the words that diffusers, ComfyUI and kohya's tools read.
+
+``lora_adapter_metadata`` is what diffusers needs to restore alpha: without it a file loads with scale 1.
+``modelspec.*``: https://github.com/Stability-AI/ModelSpec. ``ss_*``: kohya-ss/sd-scripts.
+"""
+
+import json
+from collections import Counter
+
+from evals.content_hash import canonical_json
+from lifeos.lora.families import Family
+from lifeos.lora.training_inputs import TrainingInputs
+
+
+def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = None) -> dict[str, str]:
+    """Return the text metadata of a finished file.
+
+    Args:
+        inputs: what it was trained on.
+        family: the base's family.
+        date: ISO 8601 date for ``modelspec.date``; left out when None, so that equal inputs give equal bytes.
+    """
+    recipe = inputs.recipe
+    width, height = family.image_size(recipe.base)
+    alpha = recipe.effective_alpha
+    adapter = {
+        "unet.r": recipe.rank,
+        "unet.lora_alpha": int(alpha) if alpha.is_integer() else alpha,
+        "unet.target_modules": sorted(family.target_suffixes(recipe.targets)),
+        "unet.lora_dropout": 0.0,
+        "unet.bias": "none",
+        "unet.peft_type": "LORA",
+    }
+    tags = Counter(tag.strip() for example in inputs.examples for tag in example.caption.split(",") if tag.strip())
+    optimizer = recipe.optimizer
+    metadata = {
+        "format": "pt",
+        "lora_adapter_metadata": json.dumps(adapter, sort_keys=True),
+        "modelspec.sai_model_spec": "1.0.0",
+        "modelspec.architecture": family.architecture,
+        "modelspec.implementation": "https://github.com/huggingface/diffusers",
+        "modelspec.title": recipe.title,
+        "modelspec.resolution": f"{width}x{height}",
+        "modelspec.prediction_type": "v" if family.prediction_type(recipe.base) == "v_prediction" else "epsilon",
+        "modelspec.trigger_phrase": recipe.trigger,
+        "ss_network_module": "networks.lora",
+        "ss_network_dim": str(recipe.rank),
+        "ss_network_alpha": f"{alpha:g}",
+        "ss_base_model_version": family.base_model_version,
+        "ss_sd_model_name": recipe.base.name,
+        "ss_sd_model_hash": inputs.base_hash,
+        "ss_base_model": inputs.base_hash,
+        "ss_output_name": recipe.title,
+        "ss_seed": str(recipe.seed),
+        "ss_max_train_steps": str(recipe.steps),
+        "ss_steps": str(recipe.steps),
+        "ss_total_batch_size": str(recipe.batch_size),
+        "ss_num_train_images": str(len(inputs.examples)),
+        "ss_resolution": f"({width}, {height})",
+        "ss_learning_rate": f"{optimizer.base_learning_rate:g}",
+        "ss_optimizer": "prodigyopt.prodigy.Prodigy" if optimizer.name == "prodigy" else "torch.optim.AdamW",
+        "ss_lr_scheduler": optimizer.schedule,
+        "ss_mixed_precision": "bf16" if recipe.dtype == "bfloat16" else "no",
+        "ss_min_snr_gamma": "None" if recipe.min_snr_gamma is None else f"{recipe.min_snr_gamma:g}",
+        "ss_caption_dropout_rate": f"{recipe.caption_dropout:g}",
+        "ss_tag_frequency": json.dumps({recipe.title: dict(sorted(tags.items()))}),
+        "lifeos.recipe": canonical_json(recipe.settings()),
+        "lifeos.recipe_hash": recipe.content_hash,
+        "lifeos.base_hash": inputs.base_hash,
+        "lifeos.dataset_hash": inputs.dataset_hash,
+        "lifeos.training_key": inputs.key,
+        "lifeos.family": recipe.family,
+        "lifeos.trigger": recipe.trigger,
+    }
+    if date is not None:
+        metadata["modelspec.date"] = date
+    return metadata

@@ -1,0 +1,261 @@
+"""Training a LoRA: the same inputs give the same bytes, also across a kill at any moment."""
+
+import contextlib
+import io
+import json
+import math
+import time
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from evals.atomic import write_bytes, write_json
+from evals.content_hash import hash_bytes, hash_file
+from lifeos.errors import InputError
+from lifeos.lora.checkpoint import Checkpoint, load_newest_checkpoint, remove_checkpoints, save_checkpoint
+from lifeos.lora.conditioning import Conditioning, prepare_conditioning
+from lifeos.lora.families import Family, get_family
+from lifeos.lora.lora_metadata import lora_metadata
+from lifeos.lora.progress import Progress, silent
+from lifeos.lora.recipe import OptimizerSettings, Recipe
+from lifeos.lora.safetensors_file import encode
+from lifeos.lora.training_inputs import TrainingInputs, derived_seed, read_inputs
+
+RESULT_NAME = "result.json"
+FINISHED_NAME = "lora.safetensors"
+_FILE_DTYPES = {"float32": "F32", "float16": "F16", "bfloat16": "BF16"}
+
+
+@dataclass(frozen=True)
+class TrainingResult:
+    """A finished LoRA.
+
+    Args:
+        path: the file.
+        sha256: of its bytes.
+        key: training key: recipe, dataset and base in one hash.
+        base_hash, dataset_hash, recipe_hash: the parts of it.
+        steps: optimizer steps of the whole run.
+        resumed_from: steps that were not repeated because a checkpoint held them.
+        final_loss: mean training loss of the last tenth of the steps this process ran; None when it ran none.
+        seconds: wall time of the process that finished the run.
+        reused: True when this call trained nothing.
+    """
+
+    path: Path
+    sha256: str
+    key: str
+    base_hash: str
+    dataset_hash: str
+    recipe_hash: str
+    steps: int
+    resumed_from: int
+    final_loss: float | None
+    seconds: float
+    reused: bool
+
+
+def train_lora(
+    recipe: Recipe, out: Path, run_folder: Path, progress: Progress = silent, date: str | None = None
+) -> TrainingResult:
+    """Train a LoRA in this process and write it to ``out``.
+
+    Args:
+        recipe: what to train.
+        out: file to write, ``.safetensors``.
+        run_folder: where checkpoints, cached latents and the finished copy lie; a second call with the same inputs and
+            folder trains nothing.
+        progress: called with ("latents" | "training", done, total).
+        date: ISO 8601 date to record; None records none.
+
+    Raises:
+        InputError: dataset, base or family cannot be used, a caption is too long, or the loss is not finite.
+    """
+    out, run_folder = Path(out), Path(run_folder)
+    if out.suffix != ".safetensors":
+        raise InputError(f"{out}: accepted a file name ending in .safetensors, got {out.suffix!r}; next: rename OUT")
+    inputs = read_inputs(recipe)
+    done = finished_result(run_folder, inputs)
+    if done is None or date is not None:
+        done = _run(inputs, run_folder, progress, date)
+    if out.resolve() != done.path.resolve():
+        write_bytes(out, done.path.read_bytes())
+    return replace(done, path=out)
+
+
+def finished_result(run_folder: Path, inputs: TrainingInputs) -> TrainingResult | None:
+    """Return the result that lies in a run folder when it belongs to these inputs and its file is whole."""
+    try:
+        stored = json.loads((Path(run_folder) / RESULT_NAME).read_text(encoding="utf-8"))
+        path = Path(run_folder) / FINISHED_NAME
+        if stored["key"] != inputs.key or hash_file(path) != stored["sha256"]:
+            return None
+        return TrainingResult(**{**stored, "path": path, "reused": True})
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def build_optimizer(settings: OptimizerSettings, parameters: list[Any]) -> Any:
+    """Return a torch optimizer over ``parameters``."""
+    import torch
+
+    if settings.name == "adamw":
+        return torch.optim.AdamW(parameters, lr=settings.base_learning_rate, betas=settings.betas,
+                                 weight_decay=settings.weight_decay, foreach=False)
+    from prodigyopt import Prodigy
+
+    with contextlib.redirect_stdout(io.StringIO()):  # its constructor prints
+        return Prodigy(parameters, lr=settings.base_learning_rate, betas=settings.betas,
+                       weight_decay=settings.weight_decay, decouple=True, use_bias_correction=True,
+                       safeguard_warmup=True, d_coef=settings.d_coefficient)
+
+
+def learning_rate_factor(schedule: str, step: int, steps: int) -> float:
+    """Return what the learning rate is multiplied by in step ``step`` of ``steps``, in (0, 1]."""
+    return 1.0 if schedule == "constant" else 0.5 * (1.0 + math.cos(math.pi * step / steps))
+
+
+def example_indices(seed: int, step: int, batch_size: int, count: int) -> list[int]:
+    """Return which examples step ``step`` takes: every epoch is one permutation, and epochs join without a gap."""
+    import torch
+
+    chosen = []
+    for position in range(step * batch_size, (step + 1) * batch_size):
+        epoch, place = divmod(position, count)
+        generator = torch.Generator().manual_seed(derived_seed(seed, "epoch", epoch))
+        chosen.append(int(torch.randperm(count, generator=generator)[place]))
+    return chosen
+
+
+@contextlib.contextmanager
+def limited_threads(threads: int) -> Iterator[None]:
+    """Let torch use ``threads`` CPU threads inside the block."""
+    import torch
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(threads)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _run(inputs: TrainingInputs, run_folder: Path, progress: Progress, date: str | None) -> TrainingResult:
+    started = time.monotonic()
+    recipe, family = inputs.recipe, get_family(inputs.recipe.family)
+    run_folder.mkdir(parents=True, exist_ok=True)
+    with limited_threads(recipe.effective_threads):
+        components = family.load(recipe.base)
+        conditioning = prepare_conditioning(inputs, family, components, run_folder, progress)
+        run = _prepare(inputs, family, components, conditioning)
+        resumed_from, losses = _optimise(run, run_folder / "checkpoints", progress)
+    data = _encode_file(inputs, family, run.parameters, date)
+    path = run_folder / FINISHED_NAME
+    write_bytes(path, data)
+    tail = losses[-max(1, recipe.steps // 10):]
+    result = TrainingResult(
+        path=path, sha256=hash_bytes(data), key=inputs.key, base_hash=inputs.base_hash,
+        dataset_hash=inputs.dataset_hash, recipe_hash=recipe.content_hash, steps=recipe.steps,
+        resumed_from=resumed_from, final_loss=sum(tail) / len(tail) if tail else None,
+        seconds=time.monotonic() - started, reused=False,
+    )
+    # Last: a run without it is unfinished and goes on from its checkpoint.
+    write_json(run_folder / RESULT_NAME, {**asdict(result), "path": FINISHED_NAME})
+    remove_checkpoints(run_folder / "checkpoints")
+    return result
+
+
+@dataclass(frozen=True)
+class _Run:
+    inputs: TrainingInputs
+    family: Family
+    components: Any
+    conditioning: Conditioning
+    parameters: dict[str, Any]
+    optimizer: Any
+
+
+def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioning: Conditioning) -> _Run:
+    import torch
+
+    recipe = inputs.recipe
+    if recipe.channels_last:
+        components.unet.to(memory_format=torch.channels_last)
+    if recipe.dtype == "bfloat16":
+        components.unet.to(torch.bfloat16)
+    parameters = family.add_lora(components, rank=recipe.rank, alpha=recipe.effective_alpha, preset=recipe.targets,
+                                 seed=derived_seed(recipe.seed, "initial"))
+    optimizer = build_optimizer(recipe.optimizer, list(parameters.values()))
+    return _Run(inputs, family, components, conditioning, parameters, optimizer)
+
+
+def _optimise(run: _Run, folder: Path, progress: Progress) -> tuple[int, list[float]]:
+    recipe, key = run.inputs.recipe, run.inputs.key
+    start = _resume(folder, key, run.parameters, run.optimizer)
+    losses: list[float] = []
+    progress("training", start, recipe.steps)
+    for step in range(start, recipe.steps):
+        losses.append(_step(run, step))
+        progress("training", step + 1, recipe.steps)
+        if (step + 1) % recipe.checkpoint_every == 0 and step + 1 < recipe.steps:
+            save_checkpoint(folder, Checkpoint(key, step + 1, run.parameters, run.optimizer.state_dict()))
+    return start, losses
+
+
+def _resume(folder: Path, key: str, parameters: dict[str, Any], optimizer: Any) -> int:
+    import torch
+
+    checkpoint = load_newest_checkpoint(folder, key)
+    if checkpoint is None:
+        return 0
+    with torch.no_grad():
+        for name, parameter in parameters.items():
+            parameter.copy_(checkpoint.parameters[name])
+    optimizer.load_state_dict(dict(checkpoint.optimizer))
+    return checkpoint.step
+
+
+def _step(run: _Run, step: int) -> float:
+    import torch
+
+    inputs, conditioning, optimizer = run.inputs, run.conditioning, run.optimizer
+    recipe = inputs.recipe
+    indices = example_indices(recipe.seed, step, recipe.batch_size, len(inputs.examples))
+    generator = torch.Generator().manual_seed(derived_seed(recipe.seed, "step", step))
+    latents = conditioning.latents[indices]
+    noise = torch.randn(latents.shape, generator=generator)
+    training_steps = int(run.components.scheduler_config.get("num_train_timesteps", 1000))
+    timesteps = torch.randint(training_steps, (len(indices),), generator=generator)
+    dropped = torch.rand(len(indices), generator=generator) < recipe.caption_dropout
+    text = conditioning.text[[conditioning.caption_of[index] for index in indices]]
+    text = torch.where(dropped[:, None, None], conditioning.empty, text)
+    for group in optimizer.param_groups:
+        group["lr"] = recipe.optimizer.base_learning_rate * learning_rate_factor(
+            recipe.optimizer.schedule, step, recipe.steps)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+        loss = run.family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
+                               gamma=recipe.min_snr_gamma)
+    value = float(loss.detach())
+    if not math.isfinite(value):
+        raise InputError(f"training: accepted a finite loss, got {value} at step {step + 1} of {recipe.steps}; "
+                         "next: lower optimizer.learning_rate or use dtype = \"float32\" in the recipe")
+    loss.backward()
+    if recipe.gradient_clip is not None:
+        torch.nn.utils.clip_grad_norm_(run.parameters.values(), recipe.gradient_clip)
+    optimizer.step()
+    optimizer.zero_grad(set_to_none=True)
+    return value
+
+
+def _encode_file(inputs: TrainingInputs, family: Family, parameters: dict[str, Any], date: str | None) -> bytes:
+    dtype = _FILE_DTYPES[inputs.recipe.save_dtype]
+    arrays = {name: parameter.detach().cpu().contiguous().numpy() for name, parameter in parameters.items()}
+    bad = [name for name, array in arrays.items() if not math.isfinite(float(abs(array).max()))]
+    if bad:
+        raise InputError(f"training: accepted finite weights, got NaN or infinity in {bad[0]}; "
+                         "next: lower optimizer.learning_rate in the recipe")
+    try:
+        return encode({name: (dtype, array) for name, array in arrays.items()}, lora_metadata(inputs, family, date))
+    except ValueError as error:
+        raise InputError(f"training: {error}; next: set save_dtype = \"float32\" in the recipe") from error
