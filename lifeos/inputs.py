@@ -1,0 +1,118 @@
+"""What a run was given: the options shared by ``lifeos gate`` and pytest, resolved and checked."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lifeos.errors import InputError
+from lifeos.settings import Project, load_project
+
+# name, what it takes, what it means; the one list behind the command line and the pytest options.
+SHARED_OPTIONS: tuple[tuple[str, str], ...] = (
+    ("lora", "LoRA file (.safetensors) to judge"),
+    ("images", "folder of finished images to judge instead of a LoRA"),
+    ("persona", "persona folder"),
+    ("recipe", "training recipe (.toml); default: the persona's own"),
+    ("policy", "thresholds of the judge (.toml)"),
+    ("champion", "promoted LoRA to compare with, or 'none'; default: what the persona names"),
+    ("pod", "kind of pod that the predeploy gates assume"),
+    ("requirements", "requirements file of the pod"),
+    ("history", "history file that a finished run is appended to"),
+)
+
+
+@dataclass(frozen=True)
+class Inputs:
+    """The declared inputs of one run; paths are absolute.
+
+    At most one of ``lora``, ``images`` and ``recipe`` is set. ``champion`` is None where the persona decides.
+    """
+
+    project: Project
+    persona: Path
+    lora: Path | None
+    images: Path | None
+    recipe: Path | None
+    policy: Path
+    champion: str | None
+    pod: str
+    requirements: Path
+    history: Path
+    artifacts: Path
+
+
+def read_inputs(options: dict[str, Any], project: Project | None = None) -> Inputs:
+    """Resolve option values (None or "" where not given) against the settings.
+
+    Paths given as options are relative to the working directory, those from the settings to the checkout.
+
+    Raises:
+        InputError: more than one of lora, recipe and images, or a named file or folder that is not there.
+    """
+    project = project or load_project()
+    given = {name: str(value) for name, value in options.items() if value not in (None, "")}
+    artefacts = [name for name in ("lora", "images", "recipe") if name in given]
+    if len(artefacts) > 1:
+        both = " and ".join(f"--{name}" for name in artefacts)
+        raise InputError(f"artefact: accepted one of --lora, --images, --recipe, got {both}; next: drop one of them")
+
+    def place(name: str) -> Path:
+        return Path(given[name]).absolute() if name in given else project.path(name)
+
+    def optional(name: str) -> Path | None:
+        return Path(given[name]).absolute() if name in given else None
+
+    inputs = Inputs(
+        project=project,
+        persona=place("persona"),
+        lora=optional("lora"),
+        images=optional("images"),
+        recipe=optional("recipe"),
+        policy=place("policy"),
+        champion=given.get("champion"),
+        pod=given.get("pod", project.settings.pod),
+        requirements=place("requirements"),
+        history=place("history"),
+        artifacts=place("artifacts"),
+    )
+    for name in ("lora", "recipe", "policy", "requirements"):
+        _must_exist(name, getattr(inputs, name), name in given, is_folder=False)
+    for name in ("images", "persona"):
+        _must_exist(name, getattr(inputs, name), name in given, is_folder=True)
+    if inputs.champion not in (None, "none"):
+        _must_exist("champion", Path(str(inputs.champion)).absolute(), True, is_folder=False)
+    return inputs
+
+
+def declared_needs(inputs: Inputs, phase: str, champion: str) -> frozenset[str]:
+    """Return what this run declares; a gate that needs anything else is not applicable.
+
+    Args:
+        inputs: the resolved inputs.
+        phase: one of the phases; phase pod always declares the GPU.
+        champion: what the persona or the option names; "none" declares a first release.
+    """
+    declared = set()
+    if inputs.lora is not None:
+        declared.add("lora")
+    if inputs.images is not None:
+        declared.add("images")
+    if phase == "release" and inputs.lora is None and inputs.images is None:
+        # A recipe that trains yields a LoRA.
+        declared |= {"recipe", "lora"}
+    if phase != "release" and inputs.recipe is not None:
+        declared.add("recipe")
+    if phase == "release" and champion != "none":
+        declared.add("champion")
+    if phase == "pod":
+        declared.add("gpu")
+    return frozenset(declared)
+
+
+def _must_exist(name: str, path: Path | None, was_given: bool, is_folder: bool) -> None:
+    # A default that is missing blocks the gate that reads it; a path that somebody typed is a usage error at once.
+    if path is None or not was_given:
+        return
+    kind = "folder" if is_folder else "file"
+    if not (path.is_dir() if is_folder else path.is_file()):
+        raise InputError(f"--{name} {path}: accepted an existing {kind}, got none there; next: check the path")

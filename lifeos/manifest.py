@@ -1,0 +1,78 @@
+"""The list of gates, and which of them a run must have seen."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lifeos.errors import InputError
+from lifeos.settings import project_root, read_toml, validation_line
+
+Phase = Literal["cheap", "predeploy", "pod", "release"]
+PHASES: tuple[Phase, ...] = ("cheap", "predeploy", "pod", "release")
+Need = Literal["lora", "recipe", "images", "champion", "training_log", "clip", "gpu"]
+
+
+class GateRow(BaseModel):
+    """One gate of the manifest: id, phases, severity, declared inputs it needs, and what a pass proves."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    id: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")]
+    phases: Annotated[list[Phase], Field(min_length=1)]
+    severity: Literal["hard", "soft"]
+    needs: list[Need] = []
+    proves: Annotated[str, Field(min_length=1)]
+
+
+class _ManifestFile(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    gate: Annotated[list[GateRow], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> "_ManifestFile":
+        ids = [row.id for row in self.gate]
+        repeated = sorted({name for name in ids if ids.count(name) > 1})
+        if repeated:
+            raise ValueError(f"every gate id stands once, but {repeated[0]} is repeated")
+        return self
+
+
+@dataclass(frozen=True)
+class Manifest:
+    """All gates, in the order in which they are shown."""
+
+    path: Path
+    gates: tuple[GateRow, ...]
+
+    def phase(self, phase: str) -> tuple[GateRow, ...]:
+        """Return the gates of one phase."""
+        return tuple(row for row in self.gates if phase in row.phases)
+
+    def row(self, gate: str) -> GateRow | None:
+        """Return the row of a gate id, or None when the manifest does not list it."""
+        return next((row for row in self.gates if row.id == gate), None)
+
+
+def default_manifest() -> Path:
+    """Return the path of the checkout's own manifest."""
+    return project_root() / "gates" / "manifest.toml"
+
+
+def load_manifest(path: Path) -> Manifest:
+    """Read a manifest.
+
+    Raises:
+        InputError: no such file, no TOML, an unknown key, phase, severity or need, a repeated id, no gate at all.
+    """
+    try:
+        return Manifest(Path(path), tuple(_ManifestFile.model_validate(read_toml(path)).gate))
+    except ValidationError as error:
+        raise InputError(validation_line(path, error, "edit the manifest")) from error
+
+
+def missing_needs(row: GateRow, declared: frozenset[str]) -> list[str]:
+    """Return what the gate needs and the run did not declare; empty means that the gate is expected."""
+    return sorted(set(row.needs) - declared)

@@ -1,0 +1,175 @@
+"""A persona folder: who is trained, on what base, with which prompts, and how the result is rendered."""
+
+import re
+from pathlib import Path
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from lifeos.errors import InputError
+from lifeos.settings import project_root, read_toml, validation_line
+
+PERSONA_FILE = "persona.toml"
+NO_CHAMPION = "none"
+
+_Text = Annotated[str, Field(min_length=1)]
+_Seed = Annotated[int, Field(ge=0, le=2**63 - 1)]
+_Model = TypeVar("_Model", bound=BaseModel)
+
+
+class _Strict(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Prompt(_Strict):
+    """One prompt; ``text`` may hold ``{trigger}`` and ``{class}``."""
+
+    id: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9-]*$")]
+    text: _Text
+
+    @model_validator(mode="after")
+    def _placeholders_are_known(self) -> "Prompt":
+        unknown = set(re.findall(r"{([^}]*)}", self.text)) - {"trigger", "class"}
+        if unknown:
+            raise ValueError(f"text knows {{trigger}} and {{class}}, but got {{{sorted(unknown)[0]}}}")
+        return self
+
+
+class Sampler(_Strict):
+    """How an image is rendered: sampler name, steps, guidance scale, size in pixels."""
+
+    name: _Text
+    steps: Annotated[int, Field(ge=1, le=1000)]
+    guidance: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
+    width: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
+    height: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
+
+
+class Seeds(_Strict):
+    """Seeds of prompt set A (for choosing) and B (for release)."""
+
+    a: Annotated[list[_Seed], Field(min_length=1)]
+    b: Annotated[list[_Seed], Field(min_length=1)]
+
+
+class FaceModels(_Strict):
+    """Which face models judge, and the folder that holds their weights."""
+
+    backend: _Text
+    folder: _Text
+
+
+class _PersonaFile(_Strict):
+    name: _Text
+    trigger: Annotated[str, Field(pattern=r"^\S+$")]
+    class_word: _Text
+    base: _Text
+    family: _Text
+    recipe: _Text = "recipe.toml"
+    prompts: _Text = "prompts.toml"
+    champion: _Text = NO_CHAMPION
+    far: Annotated[float, Field(gt=0, lt=1)]
+    sampler: Sampler
+    seeds: Seeds
+    face: FaceModels
+
+
+class _PromptsFile(_Strict):
+    a: list[Prompt] = []
+    b: Annotated[list[Prompt], Field(min_length=1)]
+
+    @model_validator(mode="after")
+    def _ids_are_unique(self) -> "_PromptsFile":
+        ids = [prompt.id for prompt in [*self.a, *self.b]]
+        repeated = sorted({name for name in ids if ids.count(name) > 1})
+        if repeated:
+            raise ValueError(f"every prompt id stands once, but {repeated[0]} is repeated")
+        return self
+
+
+class Persona(_Strict):
+    """A loaded persona; every path is resolved.
+
+    ``base`` and the face models' folder are relative to the root of the checkout (several personas share them);
+    recipe, prompts and champion are relative to the persona's folder.
+    """
+
+    folder: Path
+    name: str
+    trigger: str
+    class_word: str
+    base: Path
+    family: str
+    recipe: Path
+    prompts: Path
+    champion: str
+    far: float
+    sampler: Sampler
+    seeds: Seeds
+    face_backend: str
+    face_folder: Path
+    prompts_a: list[Prompt]
+    prompts_b: list[Prompt]
+
+    @property
+    def dataset(self) -> Path:
+        """Folder of the captioned training images."""
+        return self.folder / "dataset"
+
+    @property
+    def references(self) -> Path:
+        """Folder of the held-out images that the judge measures against."""
+        return self.folder / "references"
+
+    @property
+    def calibration(self) -> Path:
+        """File with floor, ceiling and bands."""
+        return self.folder / "calibration.json"
+
+    @property
+    def champion_file(self) -> Path | None:
+        """The promoted LoRA, or None for a first release."""
+        return None if self.champion == NO_CHAMPION else self.folder / self.champion
+
+    def fill(self, prompt: Prompt) -> str:
+        """Return the prompt's text with trigger and class word in place."""
+        return prompt.text.replace("{trigger}", self.trigger).replace("{class}", self.class_word)
+
+
+def load_persona(folder: Path, root: Path | None = None) -> Persona:
+    """Read ``persona.toml`` and the prompts it names.
+
+    Args:
+        folder: the persona's folder.
+        root: what ``base`` and the face models' folder are relative to; default the checkout.
+
+    Raises:
+        InputError: folder or file missing, no TOML, an unknown key, a value out of range, a repeated prompt id.
+    """
+    folder, root = Path(folder), project_root() if root is None else Path(root)
+    if not folder.is_dir():
+        raise InputError(f"{folder}: accepted a persona folder, got none there; next: lifeos settings")
+    path = folder / PERSONA_FILE
+    values = _validated(_PersonaFile, path)
+    prompts = _validated(_PromptsFile, folder / values.prompts)
+    return Persona(
+        folder=folder,
+        base=root / values.base,
+        recipe=folder / values.recipe,
+        prompts=folder / values.prompts,
+        face_backend=values.face.backend,
+        face_folder=root / values.face.folder,
+        prompts_a=prompts.a,
+        prompts_b=prompts.b,
+        **values.model_dump(exclude={"base", "recipe", "prompts", "face", "sampler", "seeds"}),
+        sampler=values.sampler,
+        seeds=values.seeds,
+    )
+
+
+def _validated(model: type[_Model], path: Path) -> _Model:
+    raw: dict[str, Any] = read_toml(path)
+    try:
+        return model.model_validate(raw)
+    except ValidationError as error:
+        raise InputError(validation_line(path, error, f"edit {path.name}")) from error

@@ -1,0 +1,1 @@
+"""Before money is spent on a pod: what its requirements say."""
