@@ -225,8 +225,7 @@ def _step(run: _Run, step: int) -> float:
     generator = torch.Generator().manual_seed(derived_seed(recipe.seed, "step", step))
     latents = conditioning.latents[indices]
     noise = torch.randn(latents.shape, generator=generator)
-    training_steps = int(run.components.scheduler_config.get("num_train_timesteps", 1000))
-    timesteps = torch.randint(training_steps, (len(indices),), generator=generator)
+    timesteps = torch.randint(run.family.timestep_count(run.components), (len(indices),), generator=generator)
     dropped = torch.rand(len(indices), generator=generator) < recipe.caption_dropout
     text = conditioning.text[[conditioning.caption_of[index] for index in indices]]
     text = torch.where(dropped[:, None, None], conditioning.empty, text)

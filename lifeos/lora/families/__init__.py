@@ -75,6 +75,9 @@ class Family(Protocol):
     def decode_latents(self, components: Any, latents: Any) -> Any:
         """Return images in [-1, 1], float32 ``[n, 3, height, width]``, unclamped, of scaled latents."""
 
+    def timestep_count(self, components: Any) -> int:
+        """Return how many noise levels training draws from."""
+
     def predict(self, components: Any, noisy: Any, timesteps: Any, text: Any) -> Any:
         """Return the denoiser's raw prediction, shaped like ``noisy``."""
 

@@ -32,7 +32,7 @@ _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
 
 @dataclass
 class Components:
-    """The loaded parts of a base; ``compute`` is the type the denoiser runs in."""
+    """The loaded parts of a base, and its scheduler's config, from which each sampler is made."""
 
     unet: Any
     vae: Any
@@ -181,6 +181,10 @@ class TinyBase:
 
         with torch.no_grad():
             return components.vae.decode(latents / components.vae.config.scaling_factor, return_dict=False)[0]
+
+    def timestep_count(self, components: Components) -> int:
+        """See ``Family.timestep_count``."""
+        return int(components.scheduler_config.get("num_train_timesteps", 1000))
 
     def predict(self, components: Components, noisy: Any, timesteps: Any, text: Any) -> Any:
         """See ``Family.predict``."""

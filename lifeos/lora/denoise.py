@@ -1,0 +1,89 @@
+"""From noise to pixels: the sampling loop on a base's parts, equal to the diffusers pipeline within rounding.
+
+What the pipeline does anew for every call is done once here: text is encoded once a distinct prompt, the empty prompt
+once, and the LoRA is added to the weights instead of running beside them at every step.
+"""
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from lifeos.errors import InputError
+from lifeos.lora.families import Family
+from lifeos.lora.lora_file import LoraModule
+from lifeos.lora.sample_plan import ImageRequest, SamplePlan
+
+
+def fuse_lora(family: Family, components: Any, modules: Mapping[str, LoraModule], strength: float) -> None:
+    """Add ``strength`` times a LoRA to the float32 weights of a loaded base, in place."""
+    family.fuse(components, {name: strength * module.delta() for name, module in modules.items()})
+
+
+def initial_noise(shape: tuple[int, int, int], seeds: Sequence[int]) -> Any:
+    """Return float32 noise ``[n, *shape]``, each image from a CPU generator of its own seed."""
+    import torch
+
+    return torch.cat([torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds])
+
+
+class Denoiser:
+    """A base with a LoRA fused in, ready for one plan."""
+
+    def __init__(self, family: Family, components: Any, plan: SamplePlan, requests: Sequence[ImageRequest]) -> None:
+        """Encode the prompts and bring the denoiser into the plan's type and device.
+
+        Raises:
+            InputError: a prompt is too long, or the size or the sampler is none the base knows.
+        """
+        import torch
+
+        self._family, self._components, self._plan = family, components, plan
+        self._shape = family.latent_shape(components, plan.width, plan.height)
+        texts = sorted({request.prompt.text for request in requests} | {""})
+        self._dtype = torch.bfloat16 if plan.dtype == "bfloat16" else torch.float32
+        embedded = family.encode_text(components, texts).to(plan.device, self._dtype)
+        self._text = dict(zip(texts, embedded, strict=True))
+        components.unet.to(plan.device, self._dtype)
+        components.vae.to(plan.device)
+        family.make_scheduler(components, plan.sampler)
+
+    def render(self, requests: Sequence[ImageRequest]) -> npt.NDArray[np.uint8]:
+        """Return ``uint8 [n, height, width, 3]`` images of one batch.
+
+        Raises:
+            InputError: the denoiser or the autoencoder gave something that is not finite.
+        """
+        import torch
+
+        plan, guided = self._plan, self._plan.guidance > 1.0
+        # A fresh scheduler a batch: multistep samplers keep a history.
+        scheduler = self._family.make_scheduler(self._components, plan.sampler)
+        scheduler.set_timesteps(plan.steps, device=plan.device)
+        text = torch.stack([self._text[request.prompt.text] for request in requests])
+        if guided:
+            text = torch.cat([self._text[""].expand_as(text), text])
+        latents = initial_noise(self._shape, [request.seed for request in requests]).to(plan.device)
+        latents = latents * scheduler.init_noise_sigma
+        with torch.no_grad():
+            for timestep in scheduler.timesteps:
+                batch = torch.cat([latents, latents]) if guided else latents
+                batch = scheduler.scale_model_input(batch, timestep).to(self._dtype)
+                prediction = self._family.predict(self._components, batch, timestep, text).float()
+                if guided:
+                    plain, prompted = prediction.chunk(2)
+                    prediction = plain + plan.guidance * (prompted - plain)
+                latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
+            images = self._family.decode_latents(self._components, latents)
+        if not bool(torch.isfinite(images).all()):
+            raise InputError(f"sampling: accepted finite pixels, got NaN or infinity in the batch of prompt "
+                             f"{requests[0].prompt.id}; next: inspect the LoRA and lower the strength")
+        return to_pixels(images)
+
+
+def to_pixels(images: Any) -> npt.NDArray[np.uint8]:
+    """Return ``uint8 [n, height, width, 3]`` of float images ``[n, 3, height, width]`` in [-1, 1], rounded."""
+    scaled = ((images.float() / 2.0 + 0.5).clamp(0.0, 1.0) * 255.0).round()
+    pixels: npt.NDArray[np.uint8] = scaled.permute(0, 2, 3, 1).cpu().numpy().astype(np.uint8)
+    return pixels

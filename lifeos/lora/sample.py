@@ -1,0 +1,231 @@
+"""A plan rendered into the image store: what exists is not made again, and a kill loses at most one batch."""
+
+import io
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from evals.content_hash import hash_file, hash_json
+from lifeos.errors import InputError
+from lifeos.lora.child import run_once
+from lifeos.lora.families import base_hash, get_family
+from lifeos.lora.progress import Progress, silent
+from lifeos.lora.recipe import available_cores
+from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan, image_key
+from lifeos.lora.store import ImageStore
+
+__all__ = ["ImageRequest", "PlannedPrompt", "SamplePlan", "SampleResult", "SampledImage", "encode_references",
+           "image_key", "missing_images", "round_trip", "sample_once", "sample_plan"]
+
+BATCH_SIZE = 12
+
+
+@dataclass(frozen=True)
+class SampledImage:
+    """One image of a plan: what was asked for, the key, and the PNG file in the store."""
+
+    request: ImageRequest
+    key: str
+    path: Path
+
+
+@dataclass(frozen=True)
+class SampleResult:
+    """A plan that is rendered completely.
+
+    Args:
+        images: every image, in the plan's order.
+        made: images this call rendered.
+        reused: images that were there.
+        sampling_seconds: wall time of rendering, model loading included; 0 when nothing was made.
+        base_hash, lora_hash: what they were made with.
+    """
+
+    images: tuple[SampledImage, ...]
+    made: int
+    reused: int
+    sampling_seconds: float
+    base_hash: str
+    lora_hash: str | None
+
+
+def sample_plan(
+    plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore, progress: Progress = silent, *,
+    batch_size: int = BATCH_SIZE, threads: int = 0,
+) -> SampleResult:
+    """Render in this process what a plan lacks; imports torch only when something is lacking.
+
+    Args:
+        plan: what to render.
+        base: base model folder.
+        lora: LoRA file, or None for the base alone.
+        store: where images lie.
+        progress: called with ("sampling", done, total).
+        batch_size: images a batch; speed and memory only.
+        threads: CPU threads; 0 means every core this process may use.
+
+    Raises:
+        InputError: base, LoRA, prompt, sampler or size cannot be used, or pixels are not finite.
+    """
+    asked = _asked(plan, base, lora, store)
+    lacking = [image for image in asked.images if not store.has(image.key)]
+    if not lacking:
+        return _result(asked, 0, 0.0)
+    started = time.monotonic()
+    _render(asked, lacking, store, progress, batch_size=batch_size, threads=threads)
+    return _result(asked, len({image.key for image in lacking}), time.monotonic() - started)
+
+
+def sample_once(
+    plan: SamplePlan, base: Path, lora: Path | None, artifacts: Path, progress: Progress = silent, *,
+    batch_size: int = BATCH_SIZE, threads: int = 0, retry: bool = False,
+) -> SampleResult:
+    """Render a plan in the one child process that has all cores, into ``artifacts/samples``; others wait for it.
+
+    Arguments as for ``sample_plan``; ``retry`` forgets a remembered failure.
+
+    Raises:
+        InputError: what ``sample_plan`` raises; a failure is remembered and raised again at once.
+    """
+    artifacts = Path(artifacts)
+    store = ImageStore(artifacts / "samples")
+    asked = _asked(plan, base, lora, store)
+    lacking: set[str] = set()
+
+    def job() -> dict[str, Any] | None:
+        lacking.clear()
+        lacking.update(image.key for image in asked.images if not store.has(image.key))
+        if not lacking:
+            return None
+        return {"operation": "sample", "plan": plan.to_json(), "base": str(base), "store": str(store.folder),
+                "lora": None if lora is None else str(lora), "batch_size": batch_size, "threads": threads}
+
+    identity = hash_json([plan.content_hash, asked.base_hash, asked.lora_hash])
+    started = time.monotonic()
+    made = run_once(artifacts, artifacts / "runs" / f"samples-{identity[:32]}", job, progress, retry=retry)
+    return _result(asked, len(lacking) if made else 0, time.monotonic() - started if made else 0.0)
+
+
+def missing_images(plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore) -> int:
+    """Return how many different images of a plan the store lacks."""
+    return len({image.key for image in _asked(plan, base, lora, store).images if not store.has(image.key)})
+
+
+def encode_references(
+    images: Sequence[npt.NDArray[np.uint8]], base: Path, family: str = "tiny_base", threads: int = 0
+) -> npt.NDArray[np.float32]:
+    """Return the base's scaled latents ``[n, c, h, w]`` of images ``[height, width, 3]`` of one size.
+
+    Raises:
+        InputError: base or family cannot be used.
+    """
+    latents: npt.NDArray[np.float32] = _through_base(images, base, family, threads)[0]
+    return latents
+
+
+def round_trip(
+    images: Sequence[npt.NDArray[np.uint8]], base: Path, family: str = "tiny_base", threads: int = 0
+) -> npt.NDArray[np.uint8]:
+    """Return images as they come back from the base's autoencoder: ``uint8 [n, height, width, 3]``.
+
+    What a base cannot draw is lost in this way from references as it is from samples, so the two can be compared.
+
+    Raises:
+        InputError: base or family cannot be used.
+    """
+    pixels: npt.NDArray[np.uint8] = _through_base(images, base, family, threads)[1]
+    return pixels
+
+
+@dataclass(frozen=True)
+class _Asked:
+    plan: SamplePlan
+    base: Path
+    lora: Path | None
+    base_hash: str
+    lora_hash: str | None
+    images: tuple[SampledImage, ...]
+
+
+def _asked(plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore) -> _Asked:
+    hash_of_base, hash_of_lora = base_hash(base), None if lora is None else hash_file(lora)
+    keyed = [(request, image_key(plan, request, hash_of_base, hash_of_lora)) for request in plan.requests()]
+    images = tuple(SampledImage(request, key, store.path_for(key)) for request, key in keyed)
+    return _Asked(plan, Path(base), lora, hash_of_base, hash_of_lora, images)
+
+
+def _result(asked: _Asked, made: int, seconds: float) -> SampleResult:
+    different = len({image.key for image in asked.images})
+    return SampleResult(asked.images, made, different - made, seconds, asked.base_hash, asked.lora_hash)
+
+
+def _render(
+    asked: _Asked, lacking: list[SampledImage], store: ImageStore, progress: Progress, *, batch_size: int, threads: int
+) -> None:
+    from lifeos.lora.denoise import Denoiser, fuse_lora
+    from lifeos.lora.lora_file import read_lora
+    from lifeos.lora.train import limited_threads
+
+    plan, family = asked.plan, get_family(asked.plan.family)
+    modules = {}
+    if asked.lora is not None and plan.strength != 0.0:
+        base_modules = family.modules(asked.base)
+        lora = read_lora(asked.lora, family, base_modules)
+        homeless = sorted(set(lora.keys.modules) - set(base_modules)) + list(lora.keys.unknown) + sorted(lora.broken)
+        if homeless or not lora.modules:
+            raise InputError(f"{asked.lora}: accepted a LoRA that fits {asked.base.name}, got {len(homeless)} tensors "
+                             "without a place; next: lifeos gate predeploy --lora FILE")
+        modules = dict(lora.modules)
+    done = len({image.key for image in asked.images}) - len({image.key for image in lacking})
+    total = len({image.key for image in asked.images})
+    progress("sampling", done, total)
+    with limited_threads(threads or available_cores()):
+        components = family.load(asked.base)
+        fuse_lora(family, components, modules, plan.strength)
+        unique = list({image.key: image for image in lacking}.values())
+        denoiser = Denoiser(family, components, plan, [image.request for image in unique])
+        for start in range(0, len(unique), batch_size):
+            batch = unique[start : start + batch_size]
+            pixels = denoiser.render([image.request for image in batch])
+            for image, picture in zip(batch, pixels, strict=True):
+                store.put(image.key, encode_png(picture), _facts(asked, image))
+            done += len(batch)
+            progress("sampling", done, total)
+
+
+def encode_png(picture: npt.NDArray[np.uint8]) -> bytes:
+    """Return ``uint8 [height, width, 3]`` as PNG bytes without any metadata."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    Image.fromarray(picture).save(buffer, format="PNG", compress_level=6)
+    return buffer.getvalue()
+
+
+def _facts(asked: _Asked, image: SampledImage) -> dict[str, Any]:
+    plan, request = asked.plan, image.request
+    return {"base": asked.base_hash, "lora": asked.lora_hash, "strength": request.strength,
+            "prompt": request.prompt.text, "seed": request.seed, "sampler": plan.sampler, "steps": plan.steps,
+            "guidance": plan.guidance, "width": plan.width, "height": plan.height, "dtype": plan.dtype}
+
+
+def _through_base(images: Sequence[npt.NDArray[np.uint8]], base: Path, family: str, threads: int) -> tuple[Any, Any]:
+    import torch
+
+    from lifeos.lora.denoise import to_pixels
+    from lifeos.lora.train import limited_threads
+
+    kind = get_family(family)
+    latents, pixels = [], []
+    with limited_threads(threads or available_cores()):
+        components = kind.load(base)
+        for start in range(0, len(images), BATCH_SIZE):
+            encoded = kind.encode_images(components, np.stack(images[start : start + BATCH_SIZE]))
+            latents.append(encoded.cpu())
+            pixels.append(to_pixels(kind.decode_latents(components, encoded)))
+    return torch.cat(latents).numpy(), np.concatenate(pixels)

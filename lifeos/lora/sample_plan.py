@@ -1,0 +1,112 @@
+"""Which images a plan asks for, and the key each is stored under; no torch."""
+
+from dataclasses import asdict, dataclass
+from typing import Any, Literal
+
+from evals.content_hash import hash_json
+from lifeos.errors import InputError
+
+SAMPLING_REVISION = 1
+"""Raised when a change of this code changes pixels."""
+
+
+@dataclass(frozen=True)
+class PlannedPrompt:
+    """A prompt as the text encoder gets it, with the id it is reported under (``B07``)."""
+
+    id: str
+    text: str
+
+
+@dataclass(frozen=True)
+class ImageRequest:
+    """One image to make: a prompt, a noise seed in [0, 2**63), and the LoRA's strength."""
+
+    prompt: PlannedPrompt
+    seed: int
+    strength: float
+
+
+@dataclass(frozen=True)
+class SamplePlan:
+    """Prompts times seeds, and how each is sampled. Candidate and champion share one plan, hence one initial noise.
+
+    Args:
+        prompts: in the order of sampling; ids are unique.
+        seeds: noise seeds of every prompt; one generator an image, so nothing depends on the batch.
+        sampler: a name the family knows (``dpmsolver++``, ``ddim``, ``euler``).
+        steps: denoiser steps.
+        guidance: classifier-free guidance scale; at 1 and below there is none.
+        width, height: pixels.
+        strength: factor on the LoRA; 0 is the base alone.
+        dtype: arithmetic of the denoiser; latents and the autoencoder stay float32.
+        family: base model family.
+        device: ``cpu`` or ``cuda``; named, not guessed, because it changes the last bits.
+
+    Raises:
+        InputError: an empty or repeated part, or a number outside its range.
+    """
+
+    prompts: tuple[PlannedPrompt, ...]
+    seeds: tuple[int, ...]
+    sampler: str
+    steps: int
+    guidance: float
+    width: int
+    height: int
+    strength: float = 1.0
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    family: str = "tiny_base"
+    device: str = "cpu"
+
+    def __post_init__(self) -> None:
+        ids = [prompt.id for prompt in self.prompts]
+        _require(bool(ids) and len(set(ids)) == len(ids), "prompts", "at least one, each id once", ids)
+        _require(bool(self.seeds) and len(set(self.seeds)) == len(self.seeds)
+                 and all(type(seed) is int and 0 <= seed < 2**63 for seed in self.seeds),
+                 "seeds", "different integers from 0 to 2**63 - 1", self.seeds)
+        _require(1 <= self.steps <= 1000, "steps", "1 to 1000", self.steps)
+        _require(0.0 <= self.guidance <= 100.0, "guidance", "0 to 100", self.guidance)
+        _require(-10.0 <= self.strength <= 10.0, "strength", "-10 to 10", self.strength)
+        _require(min(self.width, self.height) >= 8 and max(self.width, self.height) <= 4096, "size", "8 to 4096 pixels",
+                 (self.width, self.height))
+        _require(self.dtype in ("float32", "bfloat16"), "dtype", "float32 or bfloat16", self.dtype)
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over the whole plan; neither base nor LoRA enter."""
+        return hash_json(self.to_json())
+
+    def requests(self) -> tuple[ImageRequest, ...]:
+        """Return every image of the plan, prompt by prompt."""
+        return tuple(ImageRequest(prompt, seed, self.strength) for prompt in self.prompts for seed in self.seeds)
+
+    def to_json(self) -> dict[str, Any]:
+        """Return the plan as JSON values."""
+        return asdict(self)
+
+    @classmethod
+    def from_json(cls, values: dict[str, Any]) -> "SamplePlan":
+        """Read what ``to_json`` wrote; raises what the constructor raises."""
+        prompts = tuple(PlannedPrompt(**prompt) for prompt in values["prompts"])
+        return cls(**{**values, "prompts": prompts, "seeds": tuple(values["seeds"])})
+
+
+def image_key(plan: SamplePlan, request: ImageRequest, base_hash: str, lora_hash: str | None) -> str:
+    """Return the key of one image: SHA-256 over all that its pixels depend on, apart from rounding.
+
+    Batch size and thread count do not enter (they may move a pixel by at most 2/255), nor do prompt ids. Without a
+    LoRA, or at strength 0, images are those of the base and shared by every LoRA.
+    """
+    with_lora = lora_hash is not None and request.strength != 0.0
+    return hash_json({
+        "revision": SAMPLING_REVISION, "base": base_hash, "lora": lora_hash if with_lora else None,
+        "strength": float(request.strength) if with_lora else 0.0, "prompt": request.prompt.text, "seed": request.seed,
+        "sampler": plan.sampler, "steps": plan.steps, "guidance": float(plan.guidance), "width": plan.width,
+        "height": plan.height, "dtype": plan.dtype, "family": plan.family, "device": plan.device,
+    })
+
+
+def _require(holds: bool, name: str, accepted: str, got: Any) -> None:
+    if not holds:
+        raise InputError(f"sample plan: {name}: accepted {accepted}, got {str(got)[:120]}; next: edit the persona")
