@@ -1,0 +1,295 @@
+"""Thresholds as data: one rule a gate that is judged from image rows, read from TOML and validated whole.
+
+Severity is not here (it belongs to the gate, in the gates' manifest); a rule only says what is measured, what it is
+compared with and how much evidence it takes.
+"""
+
+import math
+import re
+import tomllib
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.content_hash import hash_json
+from evals.errors import InputError
+
+SCHEMA = "lifeos.policy/1"
+DEFAULT_POLICY = Path(__file__).with_name("policy.toml")
+
+# A policy without a rule for one of these is refused: a gate nobody configured must not pass for want of a threshold.
+ROW_GATES = (
+    "face_rate",
+    "likeness",
+    "likeness_tail",
+    "likeness_norm",
+    "worst_prompt",
+    "ceiling",
+    "skin_realism",
+    "copy_image",
+    "copy_face",
+    "image_flat",
+    "champion",
+)
+
+# Names that a threshold may take from a calibration, as "calibration:tau" or "calibration:tau-0.05".
+CALIBRATION_KEYS = (
+    "tau",
+    "impostor_mean",
+    "impostor_p99",
+    "impostor_maximum",
+    "null_mean",
+    "null_p99",
+    "genuine_mean",
+    "genuine_p05",
+    "genuine_p10",
+    "genuine_p95",
+    "skin_z_low",
+    "skin_z_high",
+    "copy_face_p95",
+    "copy_image_distance",
+)
+
+METRICS = ("face_count", "likeness", "skin_z", "copy_image", "copy_face", "flat")
+
+_REFERENCE = re.compile(r"calibration:([a-z0-9_]+?)(?:([+-])([0-9]*\.?[0-9]+))?")
+_COMMON_KEYS = {"statistic", "metric", "direction", "threshold", "compares", "minimum_images", "minimum_prompts"}
+_OWN_KEYS = {
+    "rate": ({"equals"}, {"requires"}),
+    "share_below": ({"limit"}, set()),
+    "share_above": ({"limit"}, set()),
+    "mean_by_prompt": ({"missing_value"}, {"scale"}),
+    "worst_prompt_gap": ({"missing_value"}, set()),
+    "median_in_band": ({"band", "unscorable_share"}, set()),
+    "paired_difference": ({"missing_value"}, set()),
+}
+STATISTICS = tuple(_OWN_KEYS)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """A number in a rule: fixed, or a key of the calibration plus a fixed offset.
+
+    Args:
+        number: the number itself when ``key`` is None, else the offset added to the calibration's value.
+        key: one of ``CALIBRATION_KEYS``, or None.
+    """
+
+    number: float
+    key: str | None = None
+
+    @property
+    def source(self) -> str:
+        """Where the number comes from: ``"policy"`` or e.g. ``"calibration:tau-0.05"``."""
+        if self.key is None:
+            return "policy"
+        return f"calibration:{self.key}" + (f"{self.number:+g}" if self.number else "")
+
+
+@dataclass(frozen=True)
+class Rule:
+    """What one gate measures over the image rows and what it is compared with.
+
+    Args:
+        gate: one of ``ROW_GATES``.
+        statistic: one of ``STATISTICS``; the judge defines each.
+        metric: key of the image rows' ``metrics``.
+        direction: ``"at_least"`` or ``"at_most"``: on which side of the threshold the gate passes, the threshold
+            itself included.
+        threshold: what the statistic is compared with; for ``paired_difference`` minus the margin, and there the
+            bound must lie strictly above it.
+        compares: ``"point"`` compares the estimate, ``"bound"`` the one-sided confidence bound on the losing side.
+        minimum_images: fewer distinct images than this are not evaluated.
+        minimum_prompts: fewer prompts than this are not evaluated.
+        equals: ``rate`` counts images whose metric is exactly this.
+        requires: ``rate`` counts an image only if this second metric is there too.
+        limit: ``share_below`` and ``share_above`` count images strictly beyond it.
+        missing_value: what an image without the metric counts as in a mean.
+        scale: two references (zero, one); the mean is reported as ``(mean - zero) / (one - zero)``.
+        band: ``median_in_band`` wants the median within these two, both included.
+        unscorable_share: more unscorable images than this share are not evaluated.
+    """
+
+    gate: str
+    statistic: str
+    metric: str
+    direction: str
+    threshold: Reference
+    compares: str
+    minimum_images: int
+    minimum_prompts: int
+    equals: float | None = None
+    requires: str | None = None
+    limit: Reference | None = None
+    missing_value: float | None = None
+    scale: tuple[Reference, Reference] | None = None
+    band: tuple[Reference, Reference] | None = None
+    unscorable_share: float | None = None
+
+    @property
+    def needs_calibration(self) -> bool:
+        """True for every rule on a metric that is measured against the persona's references."""
+        return self.metric not in ("face_count", "flat")
+
+
+@dataclass(frozen=True)
+class Policy:
+    """All rules of one policy file.
+
+    Args:
+        level: confidence of intervals, in (0, 1); a compared bound is one-sided at this level.
+        rules: one a gate, keyed by gate id, in the order of ``ROW_GATES``.
+    """
+
+    level: float
+    rules: dict[str, Rule]
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over what the policy says: comments, order and layout of the file do not move it."""
+        return hash_json(
+            {"schema": SCHEMA, "level": self.level, "rules": {k: asdict(r) for k, r in self.rules.items()}}
+        )
+
+
+def load_policy(path: Path = DEFAULT_POLICY) -> Policy:
+    """Read and validate a policy file.
+
+    Raises:
+        InputError: the file is missing, is not TOML, lacks a rule for a gate of ``ROW_GATES``, or holds an unknown
+            gate, key, statistic, metric, calibration key, or a number out of its range.
+    """
+    path = Path(path)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: accepted a readable policy file, got {error}; next: pass --policy FILE") from error
+    try:
+        data = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
+        raise InputError(f"{path}: accepted TOML, got {error}; next: edit {path.name}") from error
+    return parse_policy(data, path.name)
+
+
+def parse_policy(data: dict[str, Any], name: str = "policy") -> Policy:
+    """Validate a policy given as the mapping that TOML gives; ``name`` is how errors call it.
+
+    Raises:
+        InputError: as ``load_policy``.
+    """
+    reader = _Reader(name)
+    reader.keys("the file", data, {"schema", "level", "gates"}, set())
+    if data["schema"] != SCHEMA:
+        raise reader.error("schema", SCHEMA, data["schema"])
+    level = reader.number("level", data["level"])
+    # A one-sided bound at the level is an end of the two-sided interval at 2 * level - 1.
+    if not 0.5 < level < 1.0:
+        raise reader.error("level", "a number above 0.5 and below 1", level)
+    if not isinstance(data["gates"], dict):
+        raise reader.error("gates", "a table a gate", data["gates"])
+    reader.keys("gates", data["gates"], set(ROW_GATES), set())
+    return Policy(level, {gate: _parse_rule(reader, gate, data["gates"][gate]) for gate in ROW_GATES})
+
+
+def _parse_rule(reader: "_Reader", gate: str, row: Any) -> Rule:
+    where = f"gates.{gate}"
+    if not isinstance(row, dict):
+        raise reader.error(where, "a table", row)
+    statistic = reader.choice(f"{where}.statistic", row.get("statistic"), STATISTICS)
+    required, optional = _OWN_KEYS[statistic]
+    reader.keys(where, row, _COMMON_KEYS | required, optional)
+    rule = Rule(
+        gate=gate,
+        statistic=statistic,
+        metric=reader.choice(f"{where}.metric", row["metric"], METRICS),
+        direction=reader.choice(f"{where}.direction", row["direction"], ("at_least", "at_most")),
+        threshold=reader.reference(f"{where}.threshold", row["threshold"]),
+        compares=reader.choice(f"{where}.compares", row["compares"], ("point", "bound")),
+        minimum_images=reader.count(f"{where}.minimum_images", row["minimum_images"]),
+        minimum_prompts=reader.count(f"{where}.minimum_prompts", row["minimum_prompts"]),
+        equals=reader.number(f"{where}.equals", row["equals"]) if "equals" in row else None,
+        requires=reader.choice(f"{where}.requires", row["requires"], METRICS) if "requires" in row else None,
+        limit=reader.reference(f"{where}.limit", row["limit"]) if "limit" in row else None,
+        missing_value=reader.number(f"{where}.missing_value", row["missing_value"]) if "missing_value" in row else None,
+        scale=reader.pair(f"{where}.scale", row["scale"]) if "scale" in row else None,
+        band=reader.pair(f"{where}.band", row["band"]) if "band" in row else None,
+        unscorable_share=(
+            reader.share(f"{where}.unscorable_share", row["unscorable_share"]) if "unscorable_share" in row else None
+        ),
+    )
+    _refuse_decoration(reader, where, rule)
+    return rule
+
+
+def _refuse_decoration(reader: "_Reader", where: str, rule: Rule) -> None:
+    """Refuse rules that no image could ever breach, or that read one way and decide another."""
+    is_share = rule.statistic in ("rate", "share_below", "share_above", "median_in_band")
+    if is_share and rule.threshold.key is not None:
+        raise reader.error(f"{where}.threshold", "a share in [0, 1]", rule.threshold.source)
+    if is_share and not 0.0 <= rule.threshold.number <= 1.0:
+        raise reader.error(f"{where}.threshold", "a share in [0, 1]", rule.threshold.number)
+    if is_share and rule.threshold.number == (0.0 if rule.direction == "at_least" else 1.0):
+        raise reader.error(f"{where}.threshold", "a share that some images could breach", rule.threshold.number)
+    if rule.statistic in ("median_in_band", "share_below", "share_above") and rule.direction != "at_most":
+        raise reader.error(f"{where}.direction", '"at_most" (it counts images beyond the limit)', rule.direction)
+    if rule.statistic in ("worst_prompt_gap", "paired_difference") and rule.direction != "at_least":
+        raise reader.error(f"{where}.direction", '"at_least" (it is a difference that may not fall)', rule.direction)
+    if rule.statistic == "worst_prompt_gap" and rule.compares != "point":
+        raise reader.error(f"{where}.compares", '"point" (a minimum has no interval here)', rule.compares)
+    if rule.statistic == "paired_difference" and rule.compares != "bound":
+        raise reader.error(f"{where}.compares", '"bound" (a champion is kept unless shown otherwise)', rule.compares)
+    if rule.statistic == "paired_difference" and (rule.threshold.key is not None or rule.threshold.number > 0):
+        raise reader.error(f"{where}.threshold", "minus the margin, a number <= 0", rule.threshold.number)
+    if (rule.gate == "champion") != (rule.statistic == "paired_difference"):
+        raise reader.error(f"{where}.statistic", "paired_difference for champion and for no other gate", rule.statistic)
+
+
+class _Reader:
+    """Reads values out of a parsed file and names the file and the key in every error."""
+
+    def __init__(self, name: str) -> None:
+        self.name = name
+
+    def error(self, key: str, accepted: str, got: object) -> InputError:
+        return InputError(f"{self.name}: {key}: accepted {accepted}, got {got!r}; next: edit {self.name}")
+
+    def keys(self, where: str, row: dict[str, Any], required: set[str], optional: set[str]) -> None:
+        for key in sorted(row.keys() - required - optional):
+            raise self.error(where, f"the keys {', '.join(sorted(required | optional))}", key)
+        for key in sorted(required - row.keys()):
+            raise self.error(where, f"a value for {key}", "none")
+
+    def choice(self, key: str, value: object, accepted: tuple[str, ...]) -> str:
+        if not isinstance(value, str) or value not in accepted:
+            raise self.error(key, "one of " + ", ".join(accepted), value)
+        return value
+
+    def number(self, key: str, value: object) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+            raise self.error(key, "a finite number", value)
+        return float(value)
+
+    def share(self, key: str, value: object) -> float:
+        number = self.number(key, value)
+        if not 0.0 <= number < 1.0:
+            raise self.error(key, "a share in [0, 1)", value)
+        return number
+
+    def count(self, key: str, value: object) -> int:
+        if isinstance(value, bool) or not isinstance(value, int) or value < 2:
+            raise self.error(key, "a whole number of at least 2", value)
+        return value
+
+    def reference(self, key: str, value: object) -> Reference:
+        if not isinstance(value, str):
+            return Reference(self.number(key, value))
+        match = _REFERENCE.fullmatch(value)
+        if match is None or match[1] not in CALIBRATION_KEYS:
+            accepted = "a number or calibration:KEY[+-NUMBER] with KEY one of " + ", ".join(CALIBRATION_KEYS)
+            raise self.error(key, accepted, value)
+        return Reference(float(f"{match[2]}{match[3]}") if match[2] else 0.0, match[1])
+
+    def pair(self, key: str, value: object) -> tuple[Reference, Reference]:
+        if not isinstance(value, list) or len(value) != 2:
+            raise self.error(key, "a list of two", value)
+        return self.reference(key, value[0]), self.reference(key, value[1])
