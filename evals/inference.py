@@ -75,7 +75,7 @@ def sign_flip_test(
 
     Args:
         differences: one finite number a cluster (paired difference, averaged over the cluster's seeds).
-        alternative: ``"greater"`` for a positive mean, ``"less"`` for a negative one; ``"two-sided"`` doubles the lesser p.
+        alternative: ``"greater"``: positive mean, ``"less"``: negative mean, ``"two-sided"``: twice the lesser p.
         seed: of the drawn patterns; the same seed gives the same p.
         resamples: number of drawn patterns, at least 1.
 

@@ -1,0 +1,305 @@
+"""What this persona's own references, strangers and the bare base say about the instrument: thresholds, never typed in.
+
+A calibration is bound to a face backend, a domain (base, image size, sampler) and the references it was made from. It
+never reads a sample of the LoRA that it will judge.
+"""
+
+import json
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from evals.atomic import write_json
+from evals.calibration_statistics import (
+    MINIMUM_REFERENCES,
+    SkinZ,
+    centroid_of,
+    copy_distances,
+    copy_face_p95,
+    leave_one_out,
+    skin_bands,
+    skin_z_band,
+    unit_rows,
+    unusable,
+)
+from evals.content_hash import canonical_json, hash_bytes, hash_json
+from evals.errors import InputError
+from evals.inference import clopper_pearson_interval, comparisons_needed, quantile_bounds, upper_quantile
+from evals.policy import CALIBRATION_KEYS
+
+SCHEMA = "lifeos.calibration/1"
+LEVEL = 0.95
+# A different render of one person sits at least this fraction of the held-out distance away from any training image.
+COPY_FRACTION = 0.5
+_UNIT_SLACK = 1e-3
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """Thresholds and bands of one persona on one backend in one domain; all similarities are cosines in [-1, 1].
+
+    Args:
+        persona: name of the persona, for the reader only; no threshold depends on it.
+        backend: identity of the face backend (name, weights' SHA-256, licence, detector size).
+        domain: what the images come from (base hash, image size, sampler ...).
+        references_hash: SHA-256 over the reference embeddings, skin features and copy distances.
+        far: false accept rate that ``tau`` was set for, in (0, 1).
+        centroid: unit mean direction of the reference embeddings, d numbers.
+        thresholds: numbers by name, one for each of ``evals.policy.CALIBRATION_KEYS``; None where nothing was handed
+            in to derive it from.
+        tau_interval: distribution-free 95 % bounds of the quantile behind ``tau``; None on a side that the number of
+            comparisons cannot bound.
+        tau_group: which group set ``tau``: impostors, impostor_images or nulls.
+        far_upper: one-sided 95 % upper bound (Clopper-Pearson) of the false accept rate at ``tau``, over the
+            independent comparisons.
+        skin_bands: per feature ``{"median", "mad", "count"}`` over the references, on the scale handed in.
+        counts: references, impostors, impostor_images, nulls, skin, held_out_copy, comparisons, comparisons_needed.
+    """
+
+    persona: str
+    backend: dict[str, Any]
+    domain: dict[str, Any]
+    references_hash: str
+    far: float
+    centroid: tuple[float, ...]
+    thresholds: dict[str, float | None]
+    tau_interval: tuple[float | None, float | None]
+    tau_group: str
+    far_upper: float
+    skin_bands: dict[str, dict[str, float]]
+    counts: dict[str, int]
+
+    @property
+    def content_hash(self) -> str:
+        """SHA-256 over everything but the persona's name: renaming a persona moves no hash and no verdict."""
+        return hash_json({key: value for key, value in self.to_json().items() if key != "persona"})
+
+    def threshold(self, key: str) -> float | None:
+        """Return the number called ``key``, or None where it could not be derived.
+
+        Raises:
+            KeyError: ``key`` is none of ``CALIBRATION_KEYS``.
+        """
+        return self.thresholds[key]
+
+    def mismatch(self, backend: Mapping[str, Any] | None, domain: Mapping[str, Any] | None) -> str | None:
+        """Return why this calibration does not hold for a backend and a domain, or None when it does.
+
+        Not knowing the backend or the domain of the images is a mismatch.
+        """
+        for name, own, other in (("face backend", self.backend, backend), ("domain", self.domain, domain)):
+            if other is None:
+                return f"the {name} of the images is not stated"
+            if canonical_json(own) != canonical_json(_plain(other)):
+                keys = sorted(key for key in own.keys() | other.keys() if own.get(key) != _plain(other).get(key))
+                return f"calibrated for another {name} (differs in {', '.join(keys)})"
+        return None
+
+    def to_json(self) -> dict[str, Any]:
+        """Return plain JSON types that ``from_json`` reads back to an equal calibration."""
+        return {"schema": SCHEMA, **_plain(asdict(self))}
+
+    @classmethod
+    def from_json(cls, data: Mapping[str, Any]) -> Self:
+        """Read what ``to_json`` wrote.
+
+        Raises:
+            InputError: the schema is another one, a key is missing or unknown, or a number is not finite.
+        """
+        if data.get("schema") != SCHEMA:
+            raise unusable(f"schema {SCHEMA}", repr(data.get("schema")))
+        fields = {key: value for key, value in data.items() if key != "schema"}
+        wrong = sorted(fields.keys() ^ set(cls.__dataclass_fields__))
+        if wrong:
+            raise unusable("the keys of a calibration", f"missing or unknown {', '.join(wrong)}")
+        try:
+            canonical_json(fields)
+            if set(fields["thresholds"]) != set(CALIBRATION_KEYS):
+                raise ValueError("thresholds must name " + ", ".join(CALIBRATION_KEYS))
+            low, high = fields["tau_interval"]
+            calibration = cls(
+                **{
+                    **fields,
+                    "far": float(fields["far"]),
+                    "far_upper": float(fields["far_upper"]),
+                    "centroid": tuple(float(x) for x in fields["centroid"]),
+                    "thresholds": {k: None if v is None else float(v) for k, v in fields["thresholds"].items()},
+                    "tau_interval": (low, high),
+                }
+            )
+        except (TypeError, ValueError, AttributeError) as error:
+            raise unusable("finite numbers", str(error)) from error
+        if abs(math.sqrt(math.fsum(x * x for x in calibration.centroid)) - 1.0) > _UNIT_SLACK:
+            raise unusable("a centroid of length 1", "another length")
+        return calibration
+
+    def save(self, path: Path) -> None:
+        """Write the calibration as JSON, whole or not at all."""
+        write_json(path, self.to_json())
+
+
+def load_calibration(path: Path) -> Calibration:
+    """Read a calibration file.
+
+    Raises:
+        InputError: the file is missing, is not JSON, or is refused by ``Calibration.from_json``.
+    """
+    try:
+        data = json.loads(Path(path).read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: accepted a calibration file, got {error}; next: build the calibration") from error
+    if not isinstance(data, dict):
+        raise InputError(f"{path}: accepted a calibration file, got {type(data).__name__}; next: build the calibration")
+    return Calibration.from_json(data)
+
+
+def build_calibration(  # noqa: PLR0917 - every input that the thresholds come from
+    persona: str,
+    backend: Mapping[str, Any],
+    domain: Mapping[str, Any],
+    references: NDArray[np.floating],
+    impostors: NDArray[np.floating],
+    impostor_images: NDArray[np.floating],
+    nulls: NDArray[np.floating],
+    reference_skin: Sequence[Mapping[str, float | None]],
+    held_out_copy: Sequence[float],
+    far: float,
+    *,
+    training: NDArray[np.floating] | None = None,
+    skin_z: SkinZ | None = None,
+) -> Calibration:
+    """Derive every threshold of one persona from references, strangers and the bare base.
+
+    ``tau`` is the largest of the ``1 - far`` quantiles of similarity to the centroid over impostor identities, all
+    impostor images, and nulls; each quantile is an order statistic, so at most ``far`` of its group lies above it.
+    Genuine figures are leave-one-out: each reference against the centroid of the others. Skin bands are median and MAD
+    per feature; the z band is the prediction interval of one more image from the leave-one-out z of the references
+    (median and 1.4826 MAD of z, Student-t with n - 1 degrees of freedom, 1 % outside).
+
+    Args:
+        persona: name, for the reader only.
+        backend: identity of the face backend; plain JSON types.
+        domain: what the images come from; plain JSON types.
+        references: float [n, d], n >= 4, unit rows, held out of training.
+        impostors: float [m, d], unit rows, one an independent identity, m >= 2.
+        impostor_images: float [k, d], unit rows: all impostor images pooled; may equal ``impostors``.
+        nulls: float [j, d], unit rows: faces of the base without a LoRA, one a seed; j may be 0.
+        reference_skin: skin features of each reference (already passed through the VAE), None where unmeasured.
+        held_out_copy: distance of each reference to its nearest training image, > 0; may be empty.
+        far: false accept rate in (0, 1).
+        training: float [t, d], unit rows: embeddings of the training images, for the face-copy band; None: no band.
+        skin_z: the skin room's z of one image's features under bands; None takes
+            ``evals.skin_realism_eval.skin_z``.
+
+    Raises:
+        InputError: shapes or lengths do not fit, a number is not finite, a row is not of unit length, there are too few
+            rows, ``far`` needs more independent comparisons than there are (the message says how many), a reference is
+            a copy of a training image, or references and strangers are not told apart.
+    """
+    far = float(far)
+    if not 0.0 < far < 1.0:
+        raise unusable("far inside (0, 1)", str(far))
+    references = unit_rows("references", references, MINIMUM_REFERENCES)
+    dimension = references.shape[1]
+    impostors = unit_rows("impostors", impostors, 2, dimension)
+    impostor_images = unit_rows("impostor_images", impostor_images, len(impostors), dimension)
+    nulls = unit_rows("nulls", nulls, 0, dimension)
+    for name, given in (("reference_skin", reference_skin), ("held_out_copy", held_out_copy)):
+        if len(given) not in (0, len(references)):
+            raise unusable(f"{name} for each of {len(references)} references", str(len(given)))
+    comparisons, needed = len(impostors) + len(nulls), comparisons_needed(far, LEVEL)
+    if comparisons < needed:
+        raise InputError(
+            f"calibration: far {far:g}: accepted at least {needed} independent impostor identities or null seeds, "
+            f"got {comparisons}; next: add {needed - comparisons} more, or raise far to {3 / comparisons:.2g}"
+        )
+
+    centre = centroid_of(references)
+    to_centre = {
+        "impostors": impostors @ centre,
+        "impostor_images": impostor_images @ centre,
+        "nulls": nulls @ centre,
+    }
+    genuine = leave_one_out(references)
+    quantiles = {name: upper_quantile(values, 1.0 - far) for name, values in to_centre.items() if len(values)}
+    # Names are compared only to break ties the same way everywhere.
+    tau_group = max(sorted(quantiles), key=lambda name: quantiles[name])
+    tau = quantiles[tau_group]
+    if tau >= float(genuine.mean()):
+        raise unusable(
+            "references that are liker to each other than strangers are to them",
+            f"mean {genuine.mean():.3f} among references, {tau:.3f} among {tau_group} at far {far:g}",
+        )
+    independent = np.concatenate([to_centre["impostors"], to_centre["nulls"]])
+    # One-sided 95 % is the upper end of the two-sided interval at 90 %.
+    accepted = clopper_pearson_interval(int((independent > tau).sum()), comparisons, 2 * LEVEL - 1)
+    assert accepted is not None
+    bands = skin_bands(reference_skin)
+    skin_low, skin_high, skin_count = skin_z_band(reference_skin, skin_z)
+    copies = copy_distances(held_out_copy)
+    p99, null_sims = upper_quantile(to_centre["impostors"], 0.99), to_centre["nulls"]
+    thresholds: dict[str, float | None] = {
+        "tau": tau,
+        "impostor_mean": float(to_centre["impostors"].mean()),
+        "impostor_p99": p99,
+        "impostor_maximum": float(to_centre["impostors"].max()),
+        "null_mean": float(null_sims.mean()) if len(null_sims) else None,
+        "null_p99": upper_quantile(null_sims, 0.99) if len(null_sims) else None,
+        "genuine_mean": float(genuine.mean()),
+        "genuine_p05": float(np.quantile(genuine, 0.05)),
+        "genuine_p10": float(np.quantile(genuine, 0.10)),
+        "genuine_p95": float(np.quantile(genuine, 0.95)),
+        "skin_z_low": skin_low,
+        "skin_z_high": skin_high,
+        "copy_face_p95": copy_face_p95(references, training, dimension),
+        "copy_image_distance": COPY_FRACTION * min(copies) if copies else None,
+    }
+    return Calibration(
+        persona=persona,
+        backend=_plain(backend),
+        domain=_plain(domain),
+        references_hash=_references_hash(references, reference_skin, copies),
+        far=far,
+        centroid=tuple(float(x) for x in centre),
+        thresholds=thresholds,
+        tau_interval=quantile_bounds(
+            to_centre[tau_group],
+            1.0 - far,
+            LEVEL,
+            independent=len(impostors) if tau_group == "impostor_images" else None,
+        ),
+        tau_group=tau_group,
+        far_upper=accepted.high,
+        skin_bands=bands,
+        counts={
+            "references": len(references),
+            "impostors": len(impostors),
+            "impostor_images": len(impostor_images),
+            "nulls": len(nulls),
+            "skin": skin_count,
+            "held_out_copy": len(copies),
+            "comparisons": comparisons,
+            "comparisons_needed": needed,
+        },
+    )
+
+
+def _references_hash(
+    references: NDArray[np.float64], skin: Sequence[Mapping[str, float | None]], copies: Sequence[float]
+) -> str:
+    rows = hash_bytes(np.ascontiguousarray(references, dtype="<f8").tobytes())
+    return hash_json({"embeddings": rows, "skin": _plain([dict(row) for row in skin]), "copies": list(copies)})
+
+
+def _plain(obj: Any) -> Any:
+    """Turn tuples to lists and numpy scalars to Python's, so that what is compared is what JSON gives back."""
+    if isinstance(obj, Mapping):
+        return {key: _plain(value) for key, value in obj.items()}
+    if isinstance(obj, list | tuple):
+        return [_plain(value) for value in obj]
+    return obj.item() if isinstance(obj, np.generic) else obj
