@@ -158,7 +158,7 @@ def load_calibration(path: Path) -> Calibration:
     return Calibration.from_json(data)
 
 
-def build_calibration(  # noqa: PLR0917 - every input that the thresholds come from
+def build_calibration(
     persona: str,
     backend: Mapping[str, Any],
     domain: Mapping[str, Any],

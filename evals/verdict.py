@@ -173,7 +173,7 @@ def not_applicable(reason: str) -> Verdict:
     return Verdict(Outcome.NOT_APPLICABLE, reason)
 
 
-def _decided(  # noqa: PLR0917 - the fields of a verdict, in their order
+def _decided(
     outcome: Outcome,
     reason: str,
     value: float | None,
