@@ -84,8 +84,8 @@ def _run_child(folder: Path, job: dict[str, Any], progress: Progress) -> None:
             [sys.executable, "-m", "lifeos.lora.child", str(job_file.resolve())],
             stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=errors, env=_environment(),
         )
+        assert child.stdout is not None
         try:
-            assert child.stdout is not None
             for line in child.stdout:
                 _report(line, progress)
             code = child.wait()
@@ -93,6 +93,7 @@ def _run_child(folder: Path, job: dict[str, Any], progress: Progress) -> None:
             # The child ends itself when this pipe closes, also when this process dies.
             assert child.stdin is not None
             child.stdin.close()
+            child.stdout.close()
             if child.poll() is None:
                 child.kill()
                 child.wait()
@@ -168,7 +169,9 @@ def _do(job: dict[str, Any], progress: Progress) -> None:
 
 def _end_with_parent() -> None:
     # The read returns when the parent closes the pipe or dies; every file is written atomically, so this is safe.
-    sys.stdin.buffer.read()
+    # Unbuffered: a buffered reader's lock, held here, would abort the interpreter at its normal end.
+    while os.read(0, 4096):
+        pass
     os._exit(3)
 
 

@@ -73,7 +73,8 @@ def read_pixels(image: Path, width: int, height: int) -> Any:
         with Image.open(image) as opened:
             picture = ImageOps.exif_transpose(opened).convert("RGB")
     except (OSError, UnidentifiedImageError, Image.DecompressionBombError) as error:
-        raise InputError(f"{image}: accepted a picture, got {error}; next: replace the file") from error
+        what = "something else" if isinstance(error, UnidentifiedImageError) else str(error)
+        raise InputError(f"{image}: accepted a picture, got {what}; next: replace the file") from error
     if picture.size != (width, height):
         picture = ImageOps.fit(picture, (width, height), Image.Resampling.LANCZOS)
     return np.asarray(picture, dtype=np.uint8)

@@ -98,10 +98,12 @@ def sample_once(
     lacking: set[str] = set()
 
     def job() -> dict[str, Any] | None:
-        lacking.clear()
-        lacking.update(image.key for image in asked.images if not store.has(image.key))
-        if not lacking:
+        now = {image.key for image in asked.images if not store.has(image.key)}
+        if not now:
             return None
+        # The last call that finds work is the one under the lock: this is what the child gets to make.
+        lacking.clear()
+        lacking.update(now)
         return {"operation": "sample", "plan": plan.to_json(), "base": str(base), "store": str(store.folder),
                 "lora": None if lora is None else str(lora), "batch_size": batch_size, "threads": threads}
 

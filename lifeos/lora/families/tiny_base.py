@@ -105,19 +105,20 @@ class TinyBase:
         from diffusers import AutoencoderKL, UNet2DConditionModel
         from transformers import CLIPTextModel, CLIPTokenizer
 
+        _quiet()
         base = Path(base)
         for component in ("unet", "vae", "text_encoder"):
             _read_config(base, component)
         try:
-            unet = _load_complete(UNet2DConditionModel, base / "unet")
-            vae = _load_complete(AutoencoderKL, base / "vae")
-            text_encoder = _load_complete(CLIPTextModel, base / "text_encoder")
+            unet = _load_complete(UNet2DConditionModel, base / "unet", torch_dtype=torch.float32)
+            vae = _load_complete(AutoencoderKL, base / "vae", torch_dtype=torch.float32)
+            text_encoder = _load_complete(CLIPTextModel, base / "text_encoder", dtype=torch.float32)
             tokenizer = CLIPTokenizer.from_pretrained(str(base / "tokenizer"), local_files_only=True)
         except (OSError, ValueError, RuntimeError) as error:
             raise InputError(f"{base}: accepted a base of family {self.name}, got {str(error)[:200]}; "
                              "next: fetch the base again") from error
         for model in (unet, vae, text_encoder):
-            model.to(torch.float32).eval().requires_grad_(False)
+            model.eval().requires_grad_(False)
         return Components(unet, vae, text_encoder, tokenizer,
                           _read_config(base, "scheduler", "scheduler_config.json"))
 
@@ -263,9 +264,18 @@ def _reduction(vae_config: dict[str, Any]) -> int:
     return int(2 ** (len(vae_config.get("block_out_channels", [0])) - 1))
 
 
-def _load_complete(kind: Any, folder: Path) -> Any:
+def _quiet() -> None:
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    for logging in (diffusers.utils.logging, transformers.utils.logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()
+
+
+def _load_complete(kind: Any, folder: Path, **types: Any) -> Any:
     model, info = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True,
-                                       output_loading_info=True)
+                                       output_loading_info=True, **types)
     # transformers leaves an absent weight random with only a warning.
     missing = [key for key in info["missing_keys"] if not key.endswith("position_ids")]
     if missing:

@@ -101,7 +101,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder
 
 
-@pytest.fixture()
+@pytest.fixture
 def recipe(base: Path, dataset: Path) -> Recipe:
     """Six steps of everything, on one thread."""
     return Recipe.model_validate({"base": base, "dataset": dataset, "trigger": "zeph", "steps": 6, "batch_size": 2,
@@ -112,7 +112,7 @@ def recipe(base: Path, dataset: Path) -> Recipe:
 WriteLora = Callable[..., Path]
 
 
-@pytest.fixture()
+@pytest.fixture
 def write_lora(base: Path, tmp_path: Path) -> WriteLora:
     """Write a LoRA for the base with random matrices in any key format; ``edit`` changes the tensors first."""
 

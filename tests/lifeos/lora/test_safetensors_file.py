@@ -84,7 +84,7 @@ HOSTILE = {
     "boolean": (build({"a": {"dtype": "U8", "shape": [True], "data_offsets": [0, 1]}}, b"\0"), "a shape that is none"),
     "overflow": (build({"a": {"dtype": "U8", "shape": [1 << 40, 1 << 40], "data_offsets": [0, 0]}}), "disagree"),
     "backwards": (build({"a": {"dtype": "U8", "shape": [1], "data_offsets": [2, 1]}}, b"\0\0"), "disagree"),
-    "overlap": (build({**ONE, "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}, b"\0" * 12), "overlapping"),
+    "overlap": (build({**ONE, "b": {"dtype": "F32", "shape": [2], "data_offsets": [4, 12]}}, b"\0" * 12), "overlap"),
     "hole": (build({"a": {"dtype": "U8", "shape": [1], "data_offsets": [1, 2]}}, b"\0\0"), "hole"),
     "extra field": (build({"a": {**ONE["a"], "x": 1}}, b"\0" * 8), "without dtype"),
     "metadata": (build({"__metadata__": {"a": 1}}), "metadata"),

@@ -1,0 +1,70 @@
+import pytest
+
+from evals.atomic import write_text
+from lifeos.errors import InputError
+from lifeos.lora.recipe import Recipe, load_recipe
+
+GOOD = """base = "models/tiny"
+dataset = "dataset"
+trigger = "zeph"
+steps = 300
+min_snr_gamma = "none"
+[optimizer]
+name = "prodigy"
+"""
+
+
+@pytest.fixture
+def project(tmp_path):
+    (tmp_path / "models" / "tiny").mkdir(parents=True)
+    (tmp_path / "personas" / "zeph" / "dataset").mkdir(parents=True)
+    write_text(tmp_path / "personas" / "zeph" / "recipe.toml", GOOD)
+    return tmp_path
+
+
+def test_folders_are_found_beside_and_above(project):
+    recipe = load_recipe(project / "personas" / "zeph" / "recipe.toml")
+    assert recipe.base == project / "models" / "tiny"
+    assert recipe.dataset == project / "personas" / "zeph" / "dataset"
+    assert recipe.min_snr_gamma is None
+    assert recipe.optimizer.base_learning_rate == 1.0
+    assert recipe.effective_alpha == recipe.rank
+    assert recipe.effective_threads >= 1
+
+
+def test_the_hash_follows_settings_and_not_places(project, tmp_path_factory):
+    recipe = load_recipe(project / "personas" / "zeph" / "recipe.toml")
+    assert recipe.content_hash == recipe.model_copy(update={"base": project, "checkpoint_every": 7}).content_hash
+    for change in ({"seed": 1}, {"threads": recipe.effective_threads + 1}, {"dtype": "bfloat16"}, {"rank": 3}):
+        assert recipe.model_copy(update=change).content_hash != recipe.content_hash
+    assert recipe.model_copy(update={"alpha": float(recipe.rank)}).content_hash == recipe.content_hash
+
+
+@pytest.mark.parametrize(("text", "named"), [
+    (GOOD.replace("steps", "stepz"), "steps"),
+    ("colour = 1\n" + GOOD, "colour.*keys: base"),
+    (GOOD.replace("steps = 300", "steps = 0"), "steps"),
+    (GOOD.replace("steps = 300", "steps = 'many'"), "steps.*got 'many'"),
+    (GOOD.replace('"prodigy"', '"sgd"'), "optimizer.name"),
+    (GOOD + "betas = [0.9, 1.0]", "betas"),
+    (GOOD.replace('"zeph"', '"two words"'), "trigger"),
+    (GOOD.replace("models/tiny", "models/none"), "base: accepted a folder"),
+    ("not toml", "accepted TOML"),
+])
+def test_a_bad_recipe_gives_one_line(project, text, named):
+    path = project / "personas" / "zeph" / "recipe.toml"
+    write_text(path, text)
+    with pytest.raises(InputError, match=named) as caught:
+        load_recipe(path)
+    assert "next:" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_an_absent_recipe(tmp_path):
+    with pytest.raises(InputError, match="accepted a recipe file"):
+        load_recipe(tmp_path / "recipe.toml")
+
+
+def test_settings_survive_json():
+    recipe = Recipe.model_validate({"base": ".", "dataset": ".", "trigger": "x", "steps": 1, "gradient_clip": "none"})
+    assert Recipe.model_validate_json(recipe.model_dump_json()) == recipe

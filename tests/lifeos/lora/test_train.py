@@ -1,0 +1,155 @@
+import json
+
+import numpy as np
+import pytest
+
+from lifeos.errors import InputError
+from lifeos.lora.families import base_hash, get_family
+from lifeos.lora.families.tiny_base import TinyBase
+from lifeos.lora.recipe import OptimizerSettings, Recipe
+from lifeos.lora.safetensors_file import read_header
+from lifeos.lora.train import build_optimizer, example_indices, learning_rate_factor, train_lora
+from lifeos.lora.weights import GATES, inspect_lora
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+
+class KilledError(Exception):
+    pass
+
+
+def killed_at(step):
+    def progress(stage, done, total):
+        if stage == "training" and done == step:
+            raise KilledError
+
+    return progress
+
+
+@pytest.mark.parametrize("optimizer", ["adamw", "prodigy"])
+def test_a_resumed_run_ends_in_the_same_bytes(recipe, tmp_path, optimizer):
+    settings = {"adamw": recipe.optimizer, "prodigy": OptimizerSettings(schedule="cosine")}
+    recipe = recipe.model_copy(update={"optimizer": settings[optimizer], "caption_dropout": 0.3})
+    whole = train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "a")
+    with pytest.raises(KilledError):
+        train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", killed_at(3))
+    # Killed again while it goes on, and a damaged newest checkpoint is passed over.
+    with pytest.raises(KilledError):
+        train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", killed_at(5))
+    newest = max((tmp_path / "b" / "checkpoints").iterdir())
+    newest.write_bytes(newest.read_bytes()[:-5])
+    resumed = train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b")
+    assert (whole.resumed_from, resumed.resumed_from) == (0, 2)
+    assert whole.path.read_bytes() == resumed.path.read_bytes()
+    assert not list((tmp_path / "b" / "checkpoints").iterdir())
+
+
+def test_the_file_passes_every_weights_gate_and_says_what_it_is(recipe, tmp_path):
+    result = train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
+    family = get_family("tiny_base")
+    report = inspect_lora(result.path, recipe.base, family)
+    assert {gate: verdict.outcome for gate, verdict in report.verdicts.items()} == dict.fromkeys(GATES, "passed")
+    assert (report.rank, report.alpha, report.scale, report.preset) == (2, 4.0, 2.0, "full")
+    metadata = read_header(result.path).metadata
+    assert metadata["ss_network_dim"] == "2"
+    assert metadata["ss_network_alpha"] == "4"
+    assert metadata["modelspec.prediction_type"] == "v"
+    assert metadata["lifeos.base_hash"] == base_hash(recipe.base) == result.base_hash
+    assert json.loads(metadata["lifeos.recipe"])["targets"] == "full"
+    assert "modelspec.date" not in metadata
+    again = train_lora(recipe, tmp_path / "y.safetensors", tmp_path / "run")
+    assert again.reused
+    assert again.path.read_bytes() == result.path.read_bytes()
+
+
+def test_diffusers_loads_it_with_its_scale(recipe, tmp_path):
+    from diffusers import StableDiffusionPipeline
+
+    result = train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
+    pipeline = StableDiffusionPipeline.from_pretrained(str(recipe.base), local_files_only=True)
+    pipeline.load_lora_weights(str(tmp_path), weight_name="x.safetensors", adapter_name="persona")
+    layers = {name: module for name, module in pipeline.unet.named_modules() if hasattr(module, "lora_A")}
+    assert {f"unet.{name}" for name in layers} == set(get_family("tiny_base").expected_modules(recipe.base, "full"))
+    assert {layer.scaling["persona"] for layer in layers.values()} == {2.0}
+    stored = read_header(result.path).read()
+    for name, layer in layers.items():
+        np.testing.assert_array_equal(layer.lora_B["persona"].weight.detach().numpy(),
+                                      stored[f"unet.{name}.lora_B.weight"])
+
+
+def test_bfloat16_trains(recipe, tmp_path):
+    recipe = recipe.model_copy(update={"dtype": "bfloat16", "channels_last": True, "steps": 2})
+    result = train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
+    report = inspect_lora(result.path, recipe.base, get_family("tiny_base"))
+    assert report.verdicts["weights_effect"].outcome == "passed"
+
+
+def test_a_loss_that_is_not_finite_stops_with_one_line(recipe, tmp_path, monkeypatch):
+    # The normalisation layers keep even absurd recipes finite, so the fault is planted.
+    loss, calls = TinyBase.loss, []
+
+    def failing(*arguments, **named):
+        calls.append(1)
+        return loss(*arguments, **named) * (float("nan") if len(calls) == 3 else 1.0)
+
+    monkeypatch.setattr(TinyBase, "loss", failing)
+    with pytest.raises(InputError, match="got nan at step 3 of 6") as caught:
+        train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_a_caption_beyond_the_context_is_refused(recipe, tmp_path, dataset):
+    import shutil
+
+    folder = tmp_path / "data"
+    shutil.copytree(dataset, folder)
+    (folder / "0000.txt").write_text("zeph " + "red " * 30, encoding="utf-8")
+    with pytest.raises(InputError, match="accepted 20 tokens, got"):
+        train_lora(recipe.model_copy(update={"dataset": folder}), tmp_path / "x.safetensors", tmp_path / "run")
+
+
+def test_the_min_snr_loss_is_that_of_the_paper(base):
+    import torch
+    from diffusers import DDPMScheduler
+    from diffusers.training_utils import compute_snr
+
+    family = get_family("tiny_base")
+    components = family.load(base)
+    generator = torch.Generator().manual_seed(0)
+    latents, noise = (torch.randn((3, 8, 8, 8), generator=generator) for _ in range(2))
+    text, timesteps = torch.randn((3, 20, 16), generator=generator), torch.tensor([10, 400, 990])
+    loss = family.loss(components, latents=latents, text=text, noise=noise, timesteps=timesteps, gamma=5.0)
+    scheduler = DDPMScheduler.from_pretrained(str(base / "scheduler"))
+    snr = compute_snr(scheduler, timesteps)
+    predicted = components.unet(scheduler.add_noise(latents, noise, timesteps), timesteps, text).sample
+    squares = (predicted - scheduler.get_velocity(latents, noise, timesteps)).pow(2).mean(dim=[1, 2, 3])
+    expected = (squares * torch.minimum(snr, torch.full_like(snr, 5.0)) / (snr + 1)).mean()
+    torch.testing.assert_close(loss, expected)
+
+
+def test_every_epoch_shows_every_example_once():
+    indices = [index for step in range(10) for index in example_indices(3, step, 4, 8)]
+    assert all(sorted(indices[start : start + 8]) == list(range(8)) for start in range(0, 40, 8))
+    assert indices[:8] != indices[8:16]
+
+
+def test_prodigy_has_its_authors_arguments():
+    import torch
+
+    optimizer = build_optimizer(OptimizerSettings(), [torch.nn.Parameter(torch.ones(2))])
+    group = optimizer.param_groups[0]
+    assert (group["lr"], group["weight_decay"], tuple(group["betas"])) == (1.0, 0.01, (0.9, 0.99))
+    assert group["decouple"]
+    assert group["use_bias_correction"]
+    assert group["safeguard_warmup"]
+
+
+def test_learning_rate_factor_stays_positive():
+    assert all(0.0 < learning_rate_factor("cosine", step, 10) <= 1.0 for step in range(10))
+    assert learning_rate_factor("constant", 9, 10) == 1.0
+
+
+def test_out_must_be_safetensors(recipe: Recipe, tmp_path):
+    with pytest.raises(InputError, match="rename OUT"):
+        train_lora(recipe, tmp_path / "x.pt", tmp_path / "run")

@@ -1,0 +1,114 @@
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import pytest
+
+from lifeos.errors import InputError
+from lifeos.lora import child as child_process
+from lifeos.lora.recipe import OptimizerSettings
+from lifeos.lora.sample import missing_images, sample_once
+from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
+from lifeos.lora.store import ImageStore
+from lifeos.lora.train import train_lora
+from lifeos.lora.train_once import train_once
+from lifeos.lora.training_inputs import read_inputs, run_folder_for
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+ROOT = Path(__file__).parents[3]
+CALL = ("import sys; from pathlib import Path; from lifeos.lora.recipe import Recipe;"
+        "from lifeos.lora.train_once import train_once;"
+        "result = train_once(Recipe.model_validate_json(sys.argv[1]), Path(sys.argv[2]));"
+        "print(result.reused, result.sha256)")
+
+
+def call(recipe, artifacts):
+    return subprocess.Popen([sys.executable, "-c", CALL, recipe.model_dump_json(), str(artifacts)], cwd=ROOT,
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def test_two_callers_train_once_and_sampling_follows(recipe, tmp_path):
+    callers = [call(recipe, tmp_path / "artifacts") for _ in range(2)]
+    answers = [caller.communicate(timeout=120) for caller in callers]
+    lines = sorted(answer[0].split() for answer in answers)
+    assert [line[0] for line in lines] == ["False", "True"], answers
+    assert lines[0][1] == lines[1][1]
+    direct = train_lora(recipe, tmp_path / "direct.safetensors", tmp_path / "run")
+    assert direct.sha256 == lines[0][1]
+    seen = []
+    again = train_once(recipe, tmp_path / "artifacts", lambda *facts: seen.append(facts))
+    assert again.reused
+    assert not seen
+
+    plan = SamplePlan((PlannedPrompt("B1", "photo of a zeph person"),), (0, 1), "ddim", 2, 2.0, 32, 32)
+    store = ImageStore(tmp_path / "artifacts" / "samples")
+    assert missing_images(plan, recipe.base, again.path, store) == 2
+    result = sample_once(plan, recipe.base, again.path, tmp_path / "artifacts",
+                         lambda *facts: seen.append(facts), threads=1)
+    assert (result.made, result.reused) == (2, 0)
+    assert seen[-1] == ("sampling", 2, 2)
+    assert sample_once(plan, recipe.base, again.path, tmp_path / "artifacts").made == 0
+
+
+def test_a_failure_is_remembered_until_retry(recipe, tmp_path, monkeypatch):
+    import shutil
+
+    folder = tmp_path / "data"
+    shutil.copytree(recipe.dataset, folder)
+    (folder / "0003.png").write_bytes(b"no picture")
+    broken = recipe.model_copy(update={"dataset": folder})
+    with pytest.raises(InputError, match="accepted a picture") as first:
+        train_once(broken, tmp_path / "artifacts")
+    monkeypatch.setattr(child_process, "_run_child", lambda *_: pytest.fail("a child was started"))
+    with pytest.raises(InputError, match="remembered from") as second:
+        train_once(broken, tmp_path / "artifacts")
+    assert str(first.value) in str(second.value)
+    monkeypatch.undo()
+    with pytest.raises(InputError, match="accepted a picture") as third:
+        train_once(broken, tmp_path / "artifacts", retry=True)
+    assert "remembered from" not in str(third.value)
+    # Other inputs are another run.
+    shutil.copyfile(folder / "0002.png", folder / "0003.png")
+    assert not train_once(broken, tmp_path / "artifacts").reused
+
+
+@pytest.mark.skipif(os.name == "nt", reason="reads the child's process id from /proc")
+@pytest.mark.parametrize("victim", ["child", "parent"])
+def test_a_kill_is_not_remembered_and_repeats_nothing(recipe, tmp_path, victim):
+    import psutil
+
+    recipe = recipe.model_copy(update={"steps": 80, "checkpoint_every": 4, "optimizer": OptimizerSettings()})
+    folder = run_folder_for(tmp_path / "artifacts", read_inputs(recipe))
+    caller = call(recipe, tmp_path / "artifacts")
+    deadline = time.monotonic() + 120
+    while not list((folder / "checkpoints").glob("checkpoint-*")):
+        assert time.monotonic() < deadline
+        assert caller.poll() is None, caller.communicate()
+        time.sleep(0.01)
+    trainer = next(process for process in psutil.Process(caller.pid).children()
+                   if "lifeos.lora.child" in process.cmdline())
+    if victim == "child":
+        trainer.kill()
+        _, errors = caller.communicate(timeout=60)
+        assert "stopped from outside" in errors
+    else:
+        caller.kill()
+        caller.communicate(timeout=60)
+        trainer.wait(timeout=30)  # the child ends with its parent
+    assert not (folder / "failure.json").exists()
+    result = train_once(recipe, tmp_path / "artifacts")
+    assert 0 < result.resumed_from < 80
+    whole = train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "run")
+    assert result.path.read_bytes() == whole.path.read_bytes()
+
+
+def test_an_unknown_operation_is_refused(tmp_path):
+    job = tmp_path / "job.json"
+    job.write_text(json.dumps({"operation": "dance"}), encoding="utf-8")
+    done = subprocess.run([sys.executable, "-m", "lifeos.lora.child", str(job)], cwd=ROOT, check=False,
+                          stdin=subprocess.PIPE, input=None)
+    assert done.returncode in (2, 3)  # 3: nobody holds its input open
