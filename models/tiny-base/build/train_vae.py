@@ -113,7 +113,7 @@ def main() -> None:
             judge.step()
         step += 1
         if step % 100 == 0:
-            print(f"step {step} error {pixel.item() * 127.5:.2f}/255 texture {float(texture):.4f} kl {posterior.kl().mean().item():.0f} "
+            print(f"step {step} error {pixel.detach().item() * 127.5:.2f}/255 texture {float(texture.detach()):.4f} kl {posterior.kl().mean().item():.0f} "
                   f"latent sd {latent.std().item():.2f} {(time.time() - began) / (step - first):.3f} s/step", flush=True)  # fmt: skip
         if step % 250 == 0 or step == arguments.steps or time.time() - began > arguments.seconds:
             checkpoint.save(state, step, {"vae": vae, "patches": patches}, {"vae": optimizer, "patches": judge}, {})

@@ -1,0 +1,158 @@
+"""Train the text encoder and the denoiser: `train_denoiser.py DATA RUN --steps N`; resumes like train_vae.py.
+
+v-prediction with min-SNR weights (gamma 5, Hang et al. 2023) on cached latents, moving average of the weights.
+Pictures are mirrored in half of the steps and their caption's facing word with them.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from pathlib import Path
+
+import checkpoint
+import numpy as np
+import torch
+from captions import build_tokenizer, random_caption
+from train_vae import load_images
+
+
+def build_denoiser(vocabulary: int, bos: int, eos: int):  # type: ignore[no-untyped-def]
+    """Untrained CLIPTextModel and UNet2DConditionModel, 0.5 and 9.9 M parameters."""
+    from diffusers import UNet2DConditionModel
+    from transformers import CLIPTextConfig, CLIPTextModel
+
+    text = CLIPTextModel(CLIPTextConfig(
+        vocab_size=vocabulary, hidden_size=128, intermediate_size=384, num_hidden_layers=2, num_attention_heads=4,
+        max_position_embeddings=32, projection_dim=128, hidden_act="gelu", bos_token_id=bos, eos_token_id=eos, pad_token_id=eos,
+    ))  # fmt: skip
+    unet = UNet2DConditionModel(
+        sample_size=32, in_channels=6, out_channels=6, block_out_channels=(48, 112, 192), layers_per_block=1,
+        cross_attention_dim=128, attention_head_dim=4, norm_num_groups=16,
+        down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
+        up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
+    )  # fmt: skip
+    return text, unet
+
+
+def build_scheduler():  # type: ignore[no-untyped-def]
+    """The noise schedule of Stable Diffusion with v-prediction."""
+    from diffusers import DDPMScheduler
+
+    return DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
+                         prediction_type="v_prediction", num_train_timesteps=1000, clip_sample=False)  # fmt: skip
+
+
+@torch.no_grad()
+def cache_latents(vae, images: torch.Tensor, path: Path) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    """Scaled latent means bf16[n,2,6,32,32] of each picture and its mirror image, cached in `path`."""
+    from safetensors.torch import load_file, save_file
+
+    if path.exists():
+        stored = load_file(str(path))["latents"]
+        if len(stored) == len(images):
+            return stored
+    device = next(vae.parameters()).device
+    rows = []
+    for start in range(0, len(images), 32):
+        x = images[start : start + 32].to(device).float() / 127.5 - 1
+        with torch.autocast(device.type, torch.bfloat16):
+            both = [vae.encode(v).latent_dist.mean.float() * vae.config.scaling_factor for v in (x, x.flip(-1))]
+        rows.append(torch.stack(both, 1).to(torch.bfloat16).cpu())
+    latents = torch.cat(rows).contiguous()
+    save_file({"latents": latents}, str(path))
+    return latents
+
+
+def main() -> None:
+    """Train; checkpoint every 250 steps; save unet, text_encoder, tokenizer, scheduler folders of the moving average."""
+    from diffusers import AutoencoderKL
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("data", type=Path)
+    parser.add_argument("run", type=Path)
+    parser.add_argument("--steps", type=int, default=40000)
+    parser.add_argument("--batch", type=int, default=16)
+    parser.add_argument("--rate", type=float, default=8e-4)
+    parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--seconds", type=float, default=1e9, help="stop with a checkpoint after this long")
+    parser.add_argument("--export-only", action="store_true", help="write the folders from the last checkpoint and stop")
+    arguments = parser.parse_args()
+    if arguments.threads:
+        torch.set_num_threads(arguments.threads)
+    device = "cuda" if torch.cuda.is_available() else "cpu"
+    torch.manual_seed(0)
+    tokenizer = build_tokenizer(arguments.run / "tokenizer")
+    text, unet = build_denoiser(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)
+    text, unet = text.to(device), unet.to(device, memory_format=torch.channels_last)
+    modules = {"text": text, "unet": unet}
+    parameters = [*unet.parameters(), *text.parameters()]
+    average = [p.detach().clone() for p in parameters]
+    optimizer = torch.optim.AdamW(parameters, arguments.rate, betas=(0.9, 0.99), weight_decay=0.01)
+    state = arguments.run / "denoiser_state.safetensors"
+    step = checkpoint.load(state, modules, {"all": optimizer}, {"all": average})
+
+    def export() -> None:
+        kept = [p.detach().clone() for p in parameters]
+        with torch.no_grad():
+            for p, a in zip(parameters, average, strict=True):
+                p.copy_(a)
+        unet.save_pretrained(arguments.run / "unet")
+        text.save_pretrained(arguments.run / "text_encoder")
+        build_scheduler().save_pretrained(arguments.run / "scheduler")
+        with torch.no_grad():
+            for p, k in zip(parameters, kept, strict=True):
+                p.copy_(k)
+
+    if arguments.export_only:
+        export()
+        return
+    vae = AutoencoderKL.from_pretrained(arguments.run / "vae").to(device).eval()
+    latents = cache_latents(vae, load_images(arguments.data), arguments.run / "latents.safetensors").to(device)
+    shards = sorted(arguments.data.glob("*.npz"))
+    traits = [json.loads(t) for s in shards for t in np.load(s)["traits"]]
+    scheduler = build_scheduler()
+    snr = (scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)).to(device)
+    began, first, running = time.time(), step, 0.0
+    while step < arguments.steps:
+        generator = torch.Generator().manual_seed(2_000_003 + step)
+        rng = np.random.default_rng([2_000_003, step])
+        progress = step / arguments.steps
+        rate = arguments.rate * min(1, (step + 1) / 300) * (0.5 * (1 + np.cos(np.pi * progress)) * 0.98 + 0.02)
+        for group in optimizer.param_groups:
+            group["lr"] = rate
+        chosen = rng.integers(len(latents), size=arguments.batch)
+        mirrored = rng.random(arguments.batch) < 0.5
+        words = [random_caption(traits[i], bool(m), rng) for i, m in zip(chosen, mirrored, strict=True)]
+        tokens = tokenizer(words, padding="max_length", max_length=32, truncation=True, return_tensors="pt").input_ids.to(device)
+        clean = latents[torch.from_numpy(chosen).to(device), torch.from_numpy(mirrored.astype(np.int64)).to(device)].float()
+        noise = torch.randn(clean.shape, generator=generator).to(device)
+        when = torch.randint(0, 1000, (arguments.batch,), generator=generator).to(device)
+        noisy = scheduler.add_noise(clean, noise, when).contiguous(memory_format=torch.channels_last)
+        target = scheduler.get_velocity(clean, noise, when)
+        with torch.autocast(device, torch.bfloat16):
+            predicted = unet(noisy, when, text(tokens).last_hidden_state).sample.float()
+        weight = (snr[when].clamp(max=5) / (snr[when] + 1)).view(-1, 1, 1, 1)
+        loss = (weight * (predicted - target) ** 2).mean()
+        optimizer.zero_grad()
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(parameters, 1.0)
+        optimizer.step()
+        step += 1
+        keep = min(0.9995, (step + 1) / (step + 20))
+        with torch.no_grad():
+            torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - keep)
+        running += loss.item()
+        if step % 100 == 0:
+            print(f"step {step} loss {running / 100:.4f} {(time.time() - began) / (step - first):.3f} s/step", flush=True)
+            running = 0.0
+        if step % 250 == 0 or step == arguments.steps or time.time() - began > arguments.seconds:
+            checkpoint.save(state, step, modules, {"all": optimizer}, {"all": average})
+            if time.time() - began > arguments.seconds:
+                return
+    export()
+
+
+if __name__ == "__main__":
+    main()
