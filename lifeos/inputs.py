@@ -84,13 +84,28 @@ def read_inputs(options: dict[str, Any], project: Project | None = None) -> Inpu
     return inputs
 
 
-def declared_needs(inputs: Inputs, phase: str, champion: str) -> frozenset[str]:
+def champion_file(inputs: Inputs) -> Path | None:
+    """Return the promoted LoRA that the option or else the persona names; None declares a first release.
+
+    Raises:
+        InputError: the persona must be asked and cannot be read.
+    """
+    from lifeos.persona import NO_CHAMPION, load_persona
+
+    if inputs.champion is not None:
+        return None if inputs.champion == NO_CHAMPION else Path(inputs.champion).absolute()
+    return load_persona(inputs.persona, inputs.project.root).champion_file
+
+
+def declared_needs(inputs: Inputs, phase: str) -> frozenset[str]:
     """Return what this run declares; a gate that needs anything else is not applicable.
 
     Args:
         inputs: the resolved inputs.
         phase: one of the phases; phase pod always declares the GPU.
-        champion: what the persona or the option names; "none" declares a first release.
+
+    Raises:
+        InputError: phase release, and the persona cannot be read.
     """
     declared = set()
     if inputs.lora is not None:
@@ -102,7 +117,7 @@ def declared_needs(inputs: Inputs, phase: str, champion: str) -> frozenset[str]:
         declared |= {"recipe", "lora"}
     if phase != "release" and inputs.recipe is not None:
         declared.add("recipe")
-    if phase == "release" and champion != "none":
+    if phase == "release" and champion_file(inputs) is not None:
         declared.add("champion")
     if phase == "pod":
         declared.add("gpu")

@@ -1,0 +1,154 @@
+"""The one child process that does what is heavy: once for equal inputs, however many processes ask.
+
+Whoever comes first holds the run folder's lock and starts the child; the others sleep on the lock and read its result.
+A failure is remembered for the attempt (one command, all its workers): the next command tries again.
+"""
+
+import json
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from evals.atomic import write_json
+from evals.content_hash import hash_json
+from lifeos.errors import InputError
+from lifeos.orphan import end_with_parent
+from lifeos.settings import project_root
+
+REQUEST, RESULT, FAILURE, LOG = "request.json", "result.json", "failure.json", "child.log"
+_INPUT_ERROR_EXIT = 2
+# A test runner pins its workers to one thread; the child has all cores.
+_THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+
+
+class ChildFailedError(RuntimeError):
+    """The child ended without a result; the message is one line."""
+
+
+def read_result(folder: Path) -> dict[str, Any] | None:
+    """Return the result in a run folder, or None when there is none or its bytes are not what was written."""
+    try:
+        stored = json.loads((Path(folder) / RESULT).read_text(encoding="utf-8"))
+        body = stored["result"]
+        return body if isinstance(body, dict) and hash_json(body) == stored["sha256"] else None
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+
+
+def obtain(folder: Path, module: str, request: dict[str, Any], attempt: str, timeout_seconds: float) -> dict[str, Any]:
+    """Return the result of ``request``, made by ``python -m module FOLDER`` in a child unless it lies there already.
+
+    Args:
+        folder: run folder, named after the content hash of the inputs.
+        module: module with a ``child_main`` entry, run with ``-m``.
+        request: JSON that the child reads.
+        attempt: name of this command; processes of one attempt share one failure.
+        timeout_seconds: wall-clock limit of the child.
+
+    Raises:
+        ChildFailedError: the child failed in this attempt, was killed, or ran past the limit.
+    """
+    from filelock import FileLock
+
+    folder = Path(folder)
+    if (result := read_result(folder)) is not None:
+        return result
+    folder.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(folder / "parent.lock"), poll_interval=0.1):
+        if (result := read_result(folder)) is not None:
+            return result
+        _raise_remembered(folder, attempt)
+        write_json(folder / REQUEST, {**request, "attempt": attempt})
+        code = _run(folder, module, timeout_seconds)
+        if (result := read_result(folder)) is not None:
+            return result
+        _raise_remembered(folder, attempt)
+        reason = _describe(code, timeout_seconds, folder / LOG)
+        _remember(folder, attempt, reason)
+        raise ChildFailedError(reason)
+
+
+def child_main(arguments: list[str], walk: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
+    """Run ``walk(request, folder)`` as the child and write its result; the exit status says how it ended.
+
+    Args:
+        arguments: command line after the module: the run folder.
+        walk: does the work; an ``InputError`` becomes the remembered reason, another exception is logged too.
+    """
+    from filelock import FileLock
+
+    end_with_parent()
+    folder = Path(arguments[0])
+    request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
+    # A second lock, the child's own: a child whose parent was killed may live a moment longer than the parent's lock.
+    Path(request["artifacts"]).mkdir(parents=True, exist_ok=True)
+    with FileLock(str(Path(request["artifacts"]) / "child.lock"), poll_interval=0.1):
+        if read_result(folder) is not None:
+            return 0
+        try:
+            result = walk(request, folder)
+            write_json(folder / RESULT, {"result": result, "sha256": hash_json(result)})
+        except InputError as error:
+            _remember(folder, request["attempt"], str(error))
+            return _INPUT_ERROR_EXIT
+        except Exception as error:
+            line = " ".join(f"{type(error).__name__}: {error}".split())[:400]
+            _remember(folder, request["attempt"], f"{line}; next: read {folder / LOG}")
+            raise
+    return 0
+
+
+def _run(folder: Path, module: str, timeout_seconds: float) -> int | None:
+    with (folder / LOG).open("ab") as log:
+        child = subprocess.Popen(
+            [sys.executable, "-m", module, str(folder.absolute())],
+            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=_environment(),
+        )  # fmt: skip
+        deadline = time.monotonic() + timeout_seconds
+        try:
+            return child.wait(timeout=max(0.0, deadline - time.monotonic()))
+        except subprocess.TimeoutExpired:
+            return None
+        finally:
+            if child.poll() is None:
+                child.kill()
+                child.wait()
+            if child.stdin is not None:
+                child.stdin.close()
+
+
+def _environment() -> dict[str, str]:
+    environment = {name: value for name, value in os.environ.items() if name not in _THREAD_VARIABLES}
+    paths = [str(project_root()), *filter(None, [environment.get("PYTHONPATH")])]
+    environment.update(
+        PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false",
+        HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1",
+    )  # fmt: skip
+    return environment
+
+
+def _remember(folder: Path, attempt: str, reason: str) -> None:
+    write_json(folder / FAILURE, {"attempt": attempt, "reason": reason})
+
+
+def _raise_remembered(folder: Path, attempt: str) -> None:
+    try:
+        stored = json.loads((folder / FAILURE).read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return
+    if isinstance(stored, dict) and stored.get("attempt") == attempt:
+        raise ChildFailedError(str(stored.get("reason")))
+
+
+def _describe(code: int | None, timeout_seconds: float, log: Path) -> str:
+    if code is None:
+        return (
+            f"training and sampling ran past {timeout_seconds / 60:.0f} minutes and were ended; next: run the same "
+            "command again, it goes on from where it was, or raise release_timeout_minutes in lifeos.toml"
+        )
+    ending = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
+    return f"the process that trains and samples {ending} and left no result; next: run the same command again ({log})"

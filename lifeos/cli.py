@@ -1,0 +1,208 @@
+"""The command line. Every command imports what it needs when it runs, so that ``--help`` answers at once."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from typer.exceptions import TyperException
+
+from lifeos.errors import InputError
+
+EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 130
+
+app = typer.Typer(
+    name="lifeos",
+    help="Quality gates for face LoRAs: train or load one, sample it, judge it, record the verdict.",
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+history_app = typer.Typer(help="The append-only log of finished runs.", invoke_without_command=True)
+app.add_typer(history_app, name="history")
+
+_Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
+_History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]
+
+
+def main(arguments: list[str]) -> int:
+    """Run the command line and return its exit status; an error is one line on stderr (and JSON with ``--json``)."""
+    own, rest = _split(arguments)
+    as_json = "--json" in own
+    try:
+        result = app(own or ["--help"], prog_name="lifeos", standalone_mode=False, obj=rest)
+        return result if isinstance(result, int) else 0
+    except InputError as error:
+        return _complain(str(error), EXIT_USAGE, as_json)
+    except TyperException as error:
+        return _complain(_usage_line(error), EXIT_USAGE, as_json)
+    except (KeyboardInterrupt, typer.Abort):
+        return _complain("interrupted", EXIT_INTERRUPTED, as_json)
+    except typer.Exit as error:
+        return error.exit_code
+    except Exception as error:
+        code = getattr(error, "exit_code", EXIT_INTERNAL)
+        if type(error).__name__ != "GateRunError":
+            import traceback
+
+            traceback.print_exc()
+        return _complain(f"{error}", code, as_json)
+
+
+@app.command(context_settings={"allow_extra_args": False})
+def gate(
+    context: typer.Context,
+    phase: Annotated[str, typer.Argument(help="cheap, predeploy, pod or release.", metavar="PHASE")],
+    as_json: _Json = False,
+    lora: Annotated[str | None, typer.Option(help="LoRA file to judge.", metavar="FILE")] = None,
+    images: Annotated[str | None, typer.Option(help="Folder of finished images to judge.", metavar="FOLDER")] = None,
+    recipe: Annotated[str | None, typer.Option(help="Recipe to train; default: the persona's.", metavar="FILE")] = None,
+    persona: Annotated[str | None, typer.Option(help="Persona folder.", metavar="FOLDER")] = None,
+    policy: Annotated[str | None, typer.Option(help="Thresholds of the judge.", metavar="FILE")] = None,
+    champion: Annotated[
+        str | None, typer.Option(help="Promoted LoRA to compare with, or none.", metavar="FILE|none")
+    ] = None,
+    pod: Annotated[str | None, typer.Option(help="Kind of pod to assume.", metavar="NAME")] = None,
+    requirements: Annotated[str | None, typer.Option(help="Requirements of the pod.", metavar="FILE")] = None,
+    history: _History = None,
+    artifacts: Annotated[str | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
+    record: Annotated[bool, typer.Option("--record", help="Record a run of phase cheap too.")] = False,
+) -> int:
+    """Run the gates of a phase: one verdict, one row in the history.
+
+    What follows -- goes to pytest. Exit status: 0 approved, 1 a hard gate failed, 2 a hard gate could not be evaluated
+    or the command was wrong, 3 internal error, 130 interrupted.
+    """
+    from contextlib import nullcontext
+
+    from lifeos.inputs import read_inputs
+    from lifeos.manifest import default_manifest, load_manifest
+    from lifeos.runner import run_gate
+
+    options: dict[str, Any] = {
+        "lora": lora,
+        "images": images,
+        "recipe": recipe,
+        "persona": persona,
+        "policy": policy,
+        "champion": champion,
+        "pod": pod,
+        "requirements": requirements,
+        "history": history,
+        "artifacts": artifacts,
+    }
+    pytest_args: list[str] = context.obj or []
+    if as_json:
+        watching: Any = nullcontext(None)
+    else:
+        from lifeos.report.terminal import show_progress
+
+        watching = show_progress()
+    with watching as progress:
+        run = run_gate(
+            phase,
+            options,
+            now=_now,
+            pytest_args=pytest_args,
+            record=record,
+            progress=progress,
+            show_pytest=bool(pytest_args) and not as_json,
+        )
+    if as_json:
+        print(json.dumps(run.to_json(), allow_nan=False))
+    else:
+        from lifeos.report.terminal import show_run
+
+        show_run(run, load_manifest(default_manifest()), read_inputs(options).history)
+    return run.exit_code
+
+
+@app.command("retrain-lora")
+def retrain_lora(
+    recipe: Annotated[Path, typer.Argument(help="Training recipe.", metavar="RECIPE.toml")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="LoRA file to write.", metavar="OUT.safetensors")],
+    as_json: _Json = False,
+    artifacts: Annotated[Path | None, typer.Option(help="Folder for checkpoints.", metavar="FOLDER")] = None,
+) -> int:
+    """Train a LoRA; the same command after a kill goes on where it was."""
+    from evals.atomic import write_bytes
+    from lifeos.lora.recipe import load_recipe
+    from lifeos.lora.train_once import train_once
+    from lifeos.report.terminal import show_progress
+    from lifeos.settings import load_project
+
+    if out.suffix != ".safetensors":
+        raise InputError(f"-o {out}: accepted a name ending in .safetensors, got {out.suffix!r}; next: rename it")
+    folder = artifacts or load_project().path("artifacts")
+    with show_progress() as progress:
+        # Asking again after a failure is a wish to try again.
+        result = train_once(load_recipe(recipe), folder, progress, retry=True)
+    write_bytes(out, result.path.read_bytes())
+    answer = {
+        "schema": "lifeos.retrain/1",
+        "out": str(out),
+        "sha256": result.sha256,
+        "steps": result.steps,
+        "reused": result.reused,
+        "seconds": round(result.seconds, 1),
+    }
+    if as_json:
+        print(json.dumps(answer, allow_nan=False))
+    else:
+        how = "found finished" if result.reused else f"trained {result.steps} steps in {result.seconds:.0f} s"
+        print(f"{out}: {how}, SHA-256 {result.sha256}")
+    return 0
+
+
+@app.command()
+def settings(as_json: _Json = False) -> int:
+    """Show every setting: value, where it comes from, meaning."""
+    from lifeos.settings import load_project, settings_table
+
+    rows = settings_table(load_project())
+    if as_json:
+        keys = ("name", "value", "source", "meaning")
+        print(json.dumps({"schema": "lifeos.settings/1", "settings": [dict(zip(keys, r, strict=True)) for r in rows]}))
+        return 0
+    for name, value, source, meaning in rows:
+        print(f"{name} = {value!r}  [{source}]\n    {meaning}")
+    return 0
+
+
+@app.command(context_settings={"allow_extra_args": False})
+def test(context: typer.Context) -> int:
+    """Run the cheap gates, then the project's own tests; what follows -- goes to pytest."""
+    import subprocess
+
+    from lifeos.settings import project_root
+
+    own_gates = main(["gate", "cheap"])
+    arguments = [sys.executable, "-m", "pytest", "tests", "-n", "2", *(context.obj or [])]
+    tests = subprocess.run(arguments, cwd=project_root(), check=False).returncode
+    return own_gates or tests
+
+
+def _split(arguments: list[str]) -> tuple[list[str], list[str]]:
+    if "--" not in arguments:
+        return arguments, []
+    place = arguments.index("--")
+    return arguments[:place], arguments[place + 1 :]
+
+
+def _complain(message: str, code: int, as_json: bool) -> int:
+    line = " ".join(message.split()) or "internal error"
+    print(f"lifeos: {line}", file=sys.stderr)
+    if as_json:
+        print(json.dumps({"schema": "lifeos.error/1", "error": line}))
+    return code
+
+
+def _usage_line(error: TyperException) -> str:
+    message = error.format_message() if hasattr(error, "format_message") else str(error)
+    return f"{message.rstrip('.')}; next: lifeos --help"
+
+
+def _now() -> datetime:
+    return datetime.now(UTC)

@@ -1,0 +1,190 @@
+"""Image files to image rows: every picture is opened, searched for faces and embedded once, whoever asks again."""
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from evals.atomic import write_json
+from evals.content_hash import hash_bytes, hash_folder, hash_json
+from lifeos.lora.progress import Progress
+from lifeos.settings import project_root
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+
+    from evals.calibration import Calibration
+    from evals.faces import FaceBackend
+
+
+@dataclass(frozen=True)
+class ImageToMeasure:
+    """One image file with the cell it fills: prompt and seed."""
+
+    path: Path
+    prompt: str
+    seed: int
+
+
+class Measurements:
+    """What can be known of an image without any persona, remembered by image and backend.
+
+    Args:
+        artifacts: data folder; records lie below ``measured/``.
+        open_backend: opens the face models; called when the first unknown image comes.
+        backend_hash: stands for the face models before they are open.
+    """
+
+    def __init__(self, artifacts: Path, open_backend: Callable[[], "FaceBackend"], backend_hash: str) -> None:
+        """Remember where records lie; nothing is opened yet."""
+        # Another way of measuring is another record: the source of the evals is part of the name.
+        name = hash_json([backend_hash, hash_folder(project_root() / "evals", "**/*.py")])
+        self.identity = name
+        self._folder = artifacts / "measured" / name[:32]
+        self._open = open_backend
+
+    @cached_property
+    def backend(self) -> "FaceBackend":
+        """The face models, opened when first needed."""
+        return self._open()
+
+    def backend_identity(self) -> dict[str, Any]:
+        """Return name, weights and licence of the face models as JSON; opens them only when never seen before."""
+        known = self._folder / "backend.json"
+        if known.exists():
+            return dict(json.loads(known.read_text(encoding="utf-8")))
+        identity = json.loads(json.dumps(self.backend.identity.to_json()))
+        write_json(known, identity)
+        return dict(identity)
+
+    def of(self, path: Path) -> dict[str, Any]:
+        """Return the record of an image file.
+
+        Keys: ``image`` (SHA-256 of the file), ``size`` [width, height], ``faces`` (count), ``embedding`` or None and
+        ``reason``, ``skin`` (feature -> number or None) or None, ``signature`` (numbers), ``flat``.
+
+        Raises:
+            InputError: the file is no image.
+        """
+        digest = hash_bytes(path.read_bytes())
+        known = self._folder / digest[:2] / f"{digest}.json"
+        try:
+            return dict(json.loads(known.read_text(encoding="utf-8")))
+        except (OSError, ValueError):
+            pass
+        record = {"image": digest, **self._measure(path)}
+        write_json(known, record)
+        return record
+
+    def of_all(self, paths: Sequence[Path], progress: Progress, stage: str) -> list[dict[str, Any]]:
+        """Return the records of several files; raises what ``of`` raises."""
+        records = []
+        for number, path in enumerate(paths, 1):
+            records.append(self.of(path))
+            progress(stage, number, len(paths))
+        return records
+
+    def _measure(self, path: Path) -> dict[str, Any]:
+        from evals.copying_eval import image_signature
+        from evals.faces import measure_face
+        from evals.images import is_flat, read_image
+        from evals.skin_realism_eval import skin_features
+
+        image = read_image(path)
+        found = measure_face(self.backend, image)
+        skin = None if found.embedding is None else skin_features(image, found.faces[0].points)
+        return {
+            "size": [int(image.shape[1]), int(image.shape[0])],
+            "faces": len(found.faces),
+            "embedding": None if found.embedding is None else [float(x) for x in found.embedding],
+            "reason": found.reason,
+            "skin": None if skin is None else {name: _finite(value) for name, value in skin.items()},
+            "signature": [float(x) for x in image_signature(image).ravel()],
+            "flat": bool(is_flat(image)),
+        }
+
+
+def image_rows(
+    images: Sequence[ImageToMeasure],
+    records: Sequence[Mapping[str, Any]],
+    training: Sequence[Mapping[str, Any]],
+    calibration: "Calibration | None",
+    strength: float = 1.0,
+) -> list[dict[str, Any]]:
+    """Return one image row for each image, as ``evals.judge`` reads them.
+
+    Args:
+        images: files with prompt and seed.
+        records: ``Measurements.of`` each image.
+        training: ``Measurements.of`` each training image.
+        calibration: of the persona; without one, what is measured against the persona is left out of every row (and
+            the gates that need it are not evaluated).
+        strength: at which the LoRA was applied.
+    """
+    against = None if calibration is None else _Against(calibration, training)
+    rows = []
+    for image, record in zip(images, records, strict=True):
+        metrics: dict[str, float | None] = {"face_count": float(record["faces"]), "flat": float(record["flat"])}
+        reasons: dict[str, str] = {}
+        if against is not None:
+            against.add(record, metrics, reasons)
+        rows.append(
+            {
+                "image": record["image"],
+                "file": image.path.name,
+                "prompt": image.prompt,
+                "seed": image.seed,
+                "strength": strength,
+                "metrics": metrics,
+                "reasons": reasons,
+            }
+        )
+    return rows
+
+
+class _Against:
+    """The persona's side of every comparison, as arrays, made once."""
+
+    def __init__(self, calibration: "Calibration", training: Sequence[Mapping[str, Any]]) -> None:
+        import numpy as np
+
+        self._calibration = calibration
+        self._centroid: NDArray[Any] = np.asarray(calibration.centroid, dtype=np.float64)
+        embeddings = [record["embedding"] for record in training if record["embedding"] is not None]
+        self._training = np.asarray(embeddings, dtype=np.float64) if embeddings else None
+        self._signatures = [np.asarray(record["signature"], dtype=np.float64) for record in training]
+
+    def add(self, record: Mapping[str, Any], metrics: dict[str, float | None], reasons: dict[str, str]) -> None:
+        import numpy as np
+
+        from evals.copying_eval import nearest
+        from evals.skin_realism_eval import skin_z
+
+        embedding = None if record["embedding"] is None else np.asarray(record["embedding"], dtype=np.float64)
+        reason = str(record["reason"])
+        if embedding is None:
+            metrics["likeness"] = None
+            reasons["likeness"] = reason
+        elif embedding.shape == self._centroid.shape:
+            metrics["likeness"] = float(embedding @ self._centroid)
+        if self._training is not None:
+            if embedding is None:
+                metrics["copy_face"] = None
+                reasons["copy_face"] = reason
+            elif embedding.shape == self._centroid.shape == self._training.shape[1:]:
+                metrics["copy_face"] = float((self._training @ embedding).max() - embedding @ self._centroid)
+        if self._calibration.skin_bands:
+            z = None if record["skin"] is None else skin_z(record["skin"], self._calibration.skin_bands)
+            metrics["skin_z"] = z
+            if z is None:
+                reasons["skin_z"] = reason if record["skin"] is None else "unscorable: too little skin is seen"
+        limit = self._calibration.threshold("copy_image_distance")
+        if limit is not None and self._signatures:
+            distance = nearest(np.asarray(record["signature"], dtype=np.float64), self._signatures)
+            metrics["copy_image"] = float(distance <= limit)
+
+
+def _finite(value: float | None) -> float | None:
+    return None if value is None else float(value)

@@ -1,0 +1,148 @@
+"""One finished run to one scorecard row in the history."""
+
+import platform
+import subprocess
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from evals import history
+from evals.scorecard import HASHES, build_scorecard
+from lifeos.errors import InputError
+from lifeos.gate_report import GateResult
+from lifeos.inputs import Inputs
+from lifeos.release_inputs import package_versions
+
+# Files that a run itself writes: they make no checkout dirty.
+_OWN_FILES = ("eval_history.jsonl", "champion.json")
+_GIT_SECONDS = 30
+
+
+def record_run(
+    inputs: Inputs,
+    phase: str,
+    results: Sequence[GateResult],
+    release: Mapping[str, Any] | None,
+    *,
+    run_id: str,
+    resumed: bool,
+    narrowed: bool,
+    started: datetime,
+    finished: datetime,
+) -> str:
+    """Append the row of a run and return its id; a resumed run whose row stands there already is not recorded twice.
+
+    Args:
+        inputs: the declared inputs; their history is appended to.
+        phase: which gates ran.
+        results: one a gate.
+        release: result of the release that was judged, None in other phases or when it broke.
+        run_id: of the run; kept by a resumed one.
+        resumed: True when a killed run with these inputs was found.
+        narrowed: True if the run was told to leave gates out.
+        started, finished: aware times of this invocation.
+
+    Raises:
+        InputError: the history is corrupt or stays locked.
+    """
+    if resumed:
+        known = [row for row in history.read(inputs.history) if row.get("run_id") == run_id]
+        if known:
+            return str(known[0]["id"])
+    scorecard = build_scorecard(
+        time=finished.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+        phase=phase,
+        run_id=run_id,
+        persona=_persona_name(inputs),
+        **git_state(inputs.project.root, (inputs.history, inputs.artifacts)),
+        hashes=_hashes(release),
+        gates=[result.to_json() for result in results],
+        metrics=(release or {}).get("metrics", {}),
+        champion=_champion(release),
+        face_backend=(release or {}).get("backend"),
+        environment=_environment(inputs, release),
+        durations={"total": (finished - started).total_seconds(), **_durations(release, run_id)},
+        cost=None,
+        reused=_reused(release, run_id),
+        narrowed=narrowed,
+    )
+    return str(history.append(inputs.history, scorecard)["id"])
+
+
+def git_state(root: Path, own: Sequence[Path] = ()) -> dict[str, Any]:
+    """Return ``git_commit``, ``git_dirty`` and ``git_changed`` of a checkout; all unknown where git does not answer.
+
+    Args:
+        root: of the checkout.
+        own: files and folders that runs write to; with the history and champion files they are left out.
+    """
+    try:
+        commit = _git(root, "rev-parse", "HEAD").strip()
+        status = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+    except (OSError, subprocess.SubprocessError):
+        return {"git_commit": None, "git_dirty": None, "git_changed": []}
+    changed = [entry[3:] for entry in status.split("\0") if entry]
+    left_out = [path.absolute() for path in own]
+    kept = [
+        name
+        for name in changed
+        if Path(name).name not in _OWN_FILES
+        and not any((root / name).absolute().is_relative_to(path) for path in left_out)
+    ]
+    return {"git_commit": commit, "git_dirty": bool(kept), "git_changed": kept}
+
+
+def _git(root: Path, *arguments: str) -> str:
+    done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, timeout=_GIT_SECONDS, check=True)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def _persona_name(inputs: Inputs) -> str | None:
+    from lifeos.persona import load_persona
+
+    try:
+        return load_persona(inputs.persona, inputs.project.root).name
+    except InputError:
+        return None
+
+
+def _hashes(release: Mapping[str, Any] | None) -> dict[str, str | None]:
+    known = (release or {}).get("hashes", {})
+    return {name: known.get(name) for name in HASHES}
+
+
+def _champion(release: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    lora = (release or {}).get("hashes", {}).get("champion")
+    return None if lora is None else {"lora": lora}
+
+
+def _environment(inputs: Inputs, release: Mapping[str, Any] | None) -> dict[str, Any]:
+    return {
+        "python": platform.python_version(),
+        "system": f"{platform.system()} {platform.machine()}",
+        "gpu": _gpu(),
+        "packages": package_versions(),
+        # What was judged: a recipe, a LoRA file, finished images (never to be promoted) or a simulation (likewise).
+        "source": (release or {}).get("source"),
+        "pod": inputs.pod or None,
+    }
+
+
+def _gpu() -> str | None:
+    from lifeos.pods.gpu import gpu_names
+
+    names = gpu_names()
+    return names[0] if names else None
+
+
+def _durations(release: Mapping[str, Any] | None, run_id: str) -> dict[str, float]:
+    # What an earlier run took is no duration of this one.
+    return {} if _reused(release, run_id) else dict((release or {}).get("durations", {}))
+
+
+def _reused(release: Mapping[str, Any] | None, run_id: str) -> bool:
+    if release is None:
+        return False
+    made = release["made"]
+    return release["run"] != run_id or not (made["trained"] or made["images"])

@@ -1,0 +1,337 @@
+"""The way of the data: weights, plan, sample, faces, metrics, statistics, policy; each step a function of named inputs.
+
+``obtain_release`` is what pytest asks; the walk itself runs in one child process (``python -m lifeos.release FOLDER``).
+"""
+
+import json
+import sys
+import time
+from collections.abc import Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from evals.atomic import write_json, write_text
+from evals.content_hash import canonical_json, hash_file, hash_json
+from evals.verdict import Verdict, failed, not_evaluated, passed
+from lifeos.child import ChildFailedError, child_main, obtain
+from lifeos.errors import InputError
+from lifeos.inputs import Inputs
+from lifeos.lora.progress import Progress
+from lifeos.measure import ImageToMeasure, Measurements, image_rows
+from lifeos.release_inputs import describe, load_engine, release_domain, release_plan, repeated_part
+
+if TYPE_CHECKING:
+    from evals.calibration import Calibration
+    from lifeos.persona import Persona
+
+WEIGHTS_GATES = ("weights_whole", "weights_finite", "weights_base", "weights_keys", "weights_effect")
+REPRO_TOLERANCE = 0.005
+_PROGRESS_SECONDS = 0.2
+
+
+@dataclass(frozen=True)
+class Release:
+    """A walked release: verdicts by gate id, or why there is none."""
+
+    verdicts: Mapping[str, Verdict]
+    missing: str
+
+    def verdict(self, gate: str) -> Verdict:
+        """Return the verdict of a gate; not evaluated when the release gave none."""
+        return self.verdicts.get(gate) or not_evaluated(self.missing)
+
+
+def obtain_release(
+    inputs: Inputs, *, attempt: str, run_id: str, progress_file: Path | None, engine: str | None
+) -> Release:
+    """Return the release of these inputs, walked once however many processes ask.
+
+    Args:
+        inputs: the declared inputs.
+        attempt: name of this command; its processes share one failure.
+        run_id: id of the scorecard row to be; kept by a resumed run.
+        progress_file: JSON-lines file that the child appends progress to, in the invocation's folder; None for none.
+        engine: module that trains and samples; None for the real one.
+    """
+    try:
+        described = describe(inputs, load_engine(engine))
+        if progress_file is not None:
+            write_json(progress_file.with_name("release.json"), {"folder": str(described.folder)})
+        request = {
+            **described.request,
+            "run": run_id,
+            "progress": None if progress_file is None else str(progress_file.absolute()),
+        }
+        seconds = inputs.project.settings.release_timeout_minutes * 60.0
+        result = obtain(described.folder, "lifeos.release", request, attempt, seconds)
+    except (InputError, ChildFailedError) as error:
+        return Release({}, str(error))
+    verdicts = {gate: Verdict.from_json(row) for gate, row in result["verdicts"].items()}
+    return Release(verdicts, "the release judged no such gate")
+
+
+def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """Walk the whole way in this process and return the result.
+
+    Args:
+        request: what ``describe`` gave, with ``run`` and ``progress``.
+        folder: run folder; image rows are written there.
+
+    Raises:
+        InputError: recipe, base, images or face models cannot be used.
+    """
+    from evals.judge import statistics
+    from evals.policy import load_policy
+    from lifeos.persona import load_persona
+
+    engine, artifacts = load_engine(request["engine"]), Path(request["artifacts"])
+    persona = load_persona(Path(request["persona"]), Path(request["root"]))
+    clock, progress = _Clock(), _progress_writer(request["progress"])
+    began = _begin(folder, request, persona, engine)
+    with clock.step("train"):
+        lora, trained = train_step(request, engine, progress)
+    with clock.step("weights"):
+        weights = weights_step(lora, persona, engine)
+    result: dict[str, Any] = {
+        "source": request["source"] if engine.IDENTITY == "lifeos" else "simulation",
+        "run": began["run"],
+        "hashes": {**request["content"], "lora": None if lora is None else hash_file(lora)},
+        "lora": None if lora is None else str(lora),
+        "verdicts": {gate: verdict.to_json() for gate, verdict in weights.items()},
+    }
+    refused = next((f"{gate}: {verdict.reason}" for gate, verdict in weights.items() if verdict.blocks), None)
+    if refused is not None:
+        policy_gates = load_policy(Path(request["policy"])).rules
+        blocked = not_evaluated(f"weights refused, nothing was sampled ({refused})")
+        result["verdicts"] |= {gate: blocked.to_json() for gate in [*policy_gates, "repro"]}
+        return {**result, "images": 0, "metrics": {}, "backend": None, "made": {"trained": trained, "images": 0},
+                "durations": clock.seconds}  # fmt: skip
+    with clock.step("sample"):
+        images, made = sample_step(request, persona, lora, engine, progress)
+        champion_images, made_champion = champion_step(request, persona, engine, progress)
+    measurements = Measurements(
+        artifacts,
+        lambda: engine.open_faces(persona.face_backend, persona.face_folder),
+        hash_json(request["content"]["faces"]),
+    )
+    with clock.step("faces"):
+        records = measurements.of_all([image.path for image in images], progress, "faces")
+        champion_records = measurements.of_all([image.path for image in champion_images], progress, "champion's faces")
+        training = measurements.of_all(training_files(request["training_images"]), progress, "training images")
+    with clock.step("metrics"):
+        calibration = calibration_step(persona)
+        rows = image_rows(images, records, training, calibration)
+        champion_rows = image_rows(champion_images, champion_records, training, calibration)
+        write_rows(folder / "metrics.jsonl", rows)
+        write_rows(folder / "champion_metrics.jsonl", champion_rows)
+    with clock.step("judge"):
+        verdicts = judge_step(request, persona, measurements, records, rows, champion_rows, calibration)
+    with clock.step("repro"):
+        if lora is not None:
+            verdicts["repro"] = repro_step(persona, lora, engine, measurements, calibration, images, records, artifacts)
+    result["verdicts"] |= {gate: verdict.to_json() for gate, verdict in verdicts.items()}
+    return {
+        **result,
+        "images": len(rows),
+        "metrics": statistics(rows),
+        "backend": measurements.backend_identity(),
+        "made": {
+            "trained": trained or began["lora_missing"],
+            "images": max(made + made_champion, began["images_missing"]),
+        },
+        "durations": clock.seconds,
+    }
+
+
+def train_step(request: Mapping[str, Any], engine: ModuleType, progress: Progress) -> tuple[Path | None, bool]:
+    """Recipe -> LoRA file, and whether it was trained just now; a LoRA that was handed in is itself."""
+    if request["recipe"] is None:
+        return (None if request["lora"] is None else Path(request["lora"])), False
+    trained = engine.train(Path(request["recipe"]), Path(request["artifacts"]), progress)
+    return trained.path, bool(trained.made)
+
+
+def weights_step(lora: Path | None, persona: "Persona", engine: ModuleType) -> dict[str, Verdict]:
+    """LoRA file -> verdicts of the weights gates; none for finished images."""
+    return {} if lora is None else dict(engine.inspect(lora, persona.base, persona.family))
+
+
+def sample_step(
+    request: Mapping[str, Any], persona: "Persona", lora: Path | None, engine: ModuleType, progress: Progress
+) -> tuple[list[ImageToMeasure], int]:
+    """Plan x LoRA -> image files, and how many were made just now; finished images are themselves."""
+    if request["images"] is not None:
+        from lifeos.finished_images import read_images
+
+        return [ImageToMeasure(i.path, i.prompt, i.seed) for i in read_images(Path(request["images"]))], 0
+    sampled = engine.sample(release_plan(persona), persona.base, lora, _store(request), progress)
+    return [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images], int(sampled.made)
+
+
+def champion_step(
+    request: Mapping[str, Any], persona: "Persona", engine: ModuleType, progress: Progress
+) -> tuple[list[ImageToMeasure], int]:
+    """The same plan and noise with the champion's LoRA; no images in a first release."""
+    if request["champion"] is None:
+        return [], 0
+    return sample_step({**request, "images": None}, persona, Path(request["champion"]), engine, progress)
+
+
+def calibration_step(persona: "Persona") -> "Calibration | None":
+    """Return the persona's calibration, or None where it has none."""
+    from evals.calibration import load_calibration
+
+    return load_calibration(persona.calibration) if persona.calibration.exists() else None
+
+
+def judge_step(
+    request: Mapping[str, Any],
+    persona: "Persona",
+    measurements: Measurements,
+    records: Sequence[Mapping[str, Any]],
+    rows: Sequence[dict[str, Any]],
+    champion_rows: Sequence[dict[str, Any]],
+    calibration: "Calibration | None",
+) -> dict[str, Verdict]:
+    """Image rows -> verdicts, by the policy; the domain of the images is what they really are."""
+    from evals.judge import judge
+    from evals.policy import load_policy
+
+    sizes = {tuple(record["size"]) for record in records}
+    domain = release_domain(persona, request["content"]["base"], next(iter(sizes))) if len(sizes) == 1 else None
+    return judge(
+        rows,
+        calibration,
+        load_policy(Path(request["policy"])),
+        champion_rows or None,
+        backend=measurements.backend_identity(),
+        domain=domain,
+    )
+
+
+def repro_step(
+    persona: "Persona",
+    lora: Path,
+    engine: ModuleType,
+    measurements: Measurements,
+    calibration: "Calibration | None",
+    images: Sequence[ImageToMeasure],
+    records: Sequence[Mapping[str, Any]],
+    artifacts: Path,
+) -> Verdict:
+    """Render a few images again outside the store: the same seed must give the same face, to ``REPRO_TOLERANCE``.
+
+    Done once for equal images and measuring; a face on one side only is a failure.
+    """
+    if calibration is None:
+        return not_evaluated("there is no calibration to measure likeness with")
+    known = artifacts / "repro" / f"{hash_json([measurements.identity, [record['image'] for record in records]])}.json"
+    if not known.exists():
+        first = {(image.prompt, image.seed): record for image, record in zip(images, records, strict=True)}
+        part = repeated_part([prompt.id for prompt in persona.prompts_b], persona.seeds.b)
+        plan = release_plan(persona, *part)
+        store = artifacts / "repro" / "store"
+        _remove_store(store)
+        again = engine.sample(plan, persona.base, lora, store, lambda *_: None).images
+        pairs = [(first[(image.prompt, image.seed)], measurements.of(image.path)) for image in again]
+        _remove_store(store)
+        centroid = calibration.centroid
+        write_json(known, {"pairs": [[_likeness(one, centroid), _likeness(two, centroid)] for one, two in pairs]})
+    pairs = json.loads(known.read_text(encoding="utf-8"))["pairs"]
+    return repro_verdict(pairs)
+
+
+def repro_verdict(pairs: Sequence[Sequence[float | None]]) -> Verdict:
+    """Judge pairs of likeness (first rendering, second): less than ``REPRO_TOLERANCE`` apart, at least one scored."""
+    source = {"threshold": REPRO_TOLERANCE, "threshold_source": "design"}
+    one_sided = sum((one is None) != (two is None) for one, two in pairs)
+    if one_sided:
+        return failed(f"{one_sided} of {len(pairs)} images show a face in one rendering only")
+    scored = [(one, two) for one, two in pairs if one is not None and two is not None]
+    if not scored:
+        return not_evaluated("no image that was rendered twice shows a face")
+    largest = max(abs(one - two) for one, two in scored)
+    reason = f"{len(scored)} images rendered again differ by up to {largest:.2g} in likeness"
+    return (passed if largest < REPRO_TOLERANCE else failed)(reason, value=largest, **source)  # type: ignore[arg-type]
+
+
+def training_files(folders: Sequence[str]) -> list[Path]:
+    """Return every training image, folder by folder."""
+    from lifeos.persona_checks import image_files
+
+    return [path for folder in folders for path in image_files(Path(folder))]
+
+
+def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:
+    """Write image rows as JSON lines, whole or not at all."""
+    write_text(path, "".join(canonical_json(row) + "\n" for row in rows))
+
+
+def _begin(folder: Path, request: Mapping[str, Any], persona: "Persona", engine: ModuleType) -> dict[str, Any]:
+    """Note what was missing when this run first started: a killed run that goes on has still made it."""
+    path = folder / "began.json"
+    try:
+        began = json.loads(path.read_text(encoding="utf-8"))
+        if began["run"] == request["run"]:
+            return dict(began)
+    except (OSError, ValueError, KeyError):
+        pass
+    began = {"run": request["run"], "lora_missing": False, "images_missing": 0}
+    if request["lora"] is not None:
+        began["images_missing"] = _missing(request, persona, Path(request["lora"]), engine)
+    elif request["recipe"] is not None:
+        began["lora_missing"] = not engine.is_trained(Path(request["recipe"]), Path(request["artifacts"]))
+    write_json(path, began)
+    return began
+
+
+def _missing(request: Mapping[str, Any], persona: "Persona", lora: Path, engine: ModuleType) -> int:
+    return int(engine.missing(release_plan(persona), persona.base, lora, _store(request)))
+
+
+def _store(request: Mapping[str, Any]) -> Path:
+    return Path(request["artifacts"]) / "samples"
+
+
+def _remove_store(store: Path) -> None:
+    import shutil
+
+    shutil.rmtree(store, ignore_errors=True)
+
+
+def _likeness(record: Mapping[str, Any], centroid: Sequence[float]) -> float | None:
+    if record["embedding"] is None or len(record["embedding"]) != len(centroid):
+        return None
+    return float(sum(a * b for a, b in zip(record["embedding"], centroid, strict=True)))
+
+
+class _Clock:
+    def __init__(self) -> None:
+        self.seconds: dict[str, float] = {}
+
+    @contextmanager
+    def step(self, name: str) -> Any:
+        started = time.monotonic()
+        yield
+        self.seconds[name] = round(time.monotonic() - started, 3)
+
+
+def _progress_writer(path: str | None) -> Progress:
+    last: dict[str, float] = {}
+
+    def report(stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if path is None or (done not in (0, total) and now - last.get(stage, 0.0) < _PROGRESS_SECONDS):
+            return
+        last[stage] = now
+        with Path(path).open("a", encoding="utf-8", newline="\n") as file:
+            file.write(json.dumps({"stage": stage, "done": done, "total": total}) + "\n")
+
+    return report
+
+
+if __name__ == "__main__":
+    sys.exit(child_main(sys.argv[1:], walk))

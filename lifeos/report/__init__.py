@@ -1,0 +1,1 @@
+"""What a finished run shows to a person."""

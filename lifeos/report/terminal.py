@@ -1,0 +1,176 @@
+"""A gate run on the terminal: progress while it works, then the table of gates and the verdict in words."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TextIO
+
+from evals.verdict import Outcome, Verdict
+from lifeos.gate_report import GateResult
+from lifeos.manifest import Manifest
+from lifeos.runner import GateRun
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+_PLAIN_WIDTH = 110
+_WORDS = {"approved": "APPROVED", "rejected": "REJECTED", "not_evaluated": "NOT EVALUATED"}
+_COLOURS = {"approved": "green", "rejected": "red", "not_evaluated": "yellow"}
+_OUTCOME_COLOURS = {
+    Outcome.PASSED: "green",
+    Outcome.FAILED: "red",
+    Outcome.NOT_EVALUATED: "yellow",
+    Outcome.NOT_APPLICABLE: "bright_black",
+}
+_STAGES = {"latents": "reading training images", "training": "training", "sampling": "sampling images"}
+# Without a terminal a line a step would flood a log; a line every so often shows life.
+_PLAIN_SECONDS = 15.0
+
+
+def show_run(run: GateRun, manifest: Manifest, history: Path, stream: TextIO | None = None) -> None:
+    """Write table, reasons and verdict; colours and rules only where ``stream`` (default stdout) is a terminal."""
+    console = _console(stream or sys.stdout)
+    console.print(_table(run, console))
+    blocking = [result for result in run.results if result.verdict.blocks]
+    for result in blocking:
+        row = manifest.row(result.id)
+        purpose = f" A pass proves: {row.proves}." if row is not None else ""
+        soft = " (soft: changes nothing)" if result.severity == "soft" else ""
+        style = _OUTCOME_COLOURS[result.verdict.outcome]
+        console.print(
+            f"{result.verdict.outcome.value.replace('_', ' ')}: {result.id}{soft}: {result.verdict.reason}.{purpose}",
+            style=style,
+            markup=False,
+            highlight=False,
+        )
+    _show_judge(console, run)
+    for reason in run.narrowed:
+        console.print(f"not the whole phase: {reason}; a narrowed run approves nothing", markup=False, highlight=False)
+    _show_row(console, run, history)
+    _show_verdict(console, run)
+
+
+@contextmanager
+def show_progress(stream: TextIO | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a progress function: bars on a terminal, a line now and then elsewhere (default stream: stderr)."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield _plain_progress(stream)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=stream)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(_STAGES.get(stage, stage), total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def figure(verdict: Verdict) -> tuple[str, str, str, str]:
+    """Return value, interval, threshold and its source as text; a dash where there is none."""
+    interval = verdict.interval
+    return (
+        _number(verdict.value),
+        "-" if interval is None else f"{_number(interval.low)} to {_number(interval.high)}",
+        _number(verdict.threshold),
+        verdict.threshold_source or "-",
+    )
+
+
+def _table(run: GateRun, console: "Console") -> Any:
+    from rich.box import ASCII_DOUBLE_HEAD, SIMPLE_HEAD
+    from rich.table import Table
+
+    table = Table(
+        title=f"Gates of phase {run.phase}",
+        box=SIMPLE_HEAD if console.is_terminal else ASCII_DOUBLE_HEAD,
+        title_justify="left",
+    )
+    for name in ("gate", "verdict", "value", "95 % interval", "threshold", "threshold from"):
+        table.add_column(name, justify="right" if name in ("value", "threshold") else "left", overflow="fold")
+    for result in run.results:
+        table.add_row(_name(result), _outcome(result), *figure(result.verdict))
+    return table
+
+
+def _name(result: GateResult) -> str:
+    return result.id if result.severity == "hard" else f"{result.id} (soft)"
+
+
+def _outcome(result: GateResult) -> str:
+    colour = _OUTCOME_COLOURS[result.verdict.outcome]
+    return f"[{colour}]{result.verdict.outcome.value.replace('_', ' ')}[/{colour}]"
+
+
+def _show_judge(console: "Console", run: GateRun) -> None:
+    release = run.release or {}
+    backend = release.get("backend")
+    if not backend:
+        return
+    console.print(
+        f"judged {release.get('images')} images with {backend['name']}; licence of its weights: {backend['licence']}",
+        markup=False,
+        highlight=False,
+    )
+
+
+def _show_row(console: "Console", run: GateRun, history: Path) -> None:
+    if run.row is None:
+        console.print("nothing was recorded", highlight=False)
+        return
+    resumed = " (continues a run that was stopped)" if run.resumed else ""
+    console.print(f"recorded as row {run.row}{resumed} in {history}", markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_verdict(console: "Console", run: GateRun) -> None:
+    from rich.panel import Panel
+    from rich.text import Text
+
+    word = _WORDS[run.verdict]
+    hard = [result for result in run.results if result.severity == "hard"]
+    failed = [result.id for result in hard if result.verdict.outcome is Outcome.FAILED]
+    unknown = [result.id for result in hard if result.verdict.outcome is Outcome.NOT_EVALUATED]
+    parts = []
+    if failed:
+        parts.append("failed: " + ", ".join(failed))
+    if unknown:
+        parts.append("not evaluated: " + ", ".join(unknown))
+    if not parts:
+        passed = sum(result.verdict.outcome is Outcome.PASSED for result in hard)
+        parts.append(f"{passed} hard gates passed" if run.verdict == "approved" else "the run was narrowed")
+    text = f"{word}  {'; '.join(parts)}"
+    if console.is_terminal:
+        console.print(Panel(Text(text, style=f"bold {_COLOURS[run.verdict]}"), border_style=_COLOURS[run.verdict]))
+    else:
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
+
+
+def _plain_progress(stream: TextIO) -> Callable[[str, int, int], None]:
+    last: dict[str, float] = {}
+
+    def show(stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage in last and done != total and now - last[stage] < _PLAIN_SECONDS:
+            return
+        last[stage] = now
+        print(f"{_STAGES.get(stage, stage)}: {done} of {total}", file=stream, flush=True)
+
+    return show
+
+
+def _console(stream: TextIO) -> "Console":
+    from rich.console import Console
+
+    return Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH)
+
+
+def _number(value: float | None) -> str:
+    return "-" if value is None else f"{value:.4g}"
