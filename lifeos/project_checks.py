@@ -1,6 +1,7 @@
 """Checks of the project itself, as pure functions from folders to one verdict each; no torch, fractions of a second."""
 
 import ast
+import json
 import subprocess
 import sys
 from collections.abc import Callable, Iterable
@@ -69,13 +70,18 @@ def written_gates(folder: Path) -> list[WrittenGate]:
 
 
 def must_block_ids(folder: Path) -> list[str]:
-    """Return the gates that a must-block fixture breaches: functions ``breach_<id>`` in ``folder``."""
-    return [
+    """Return the gates that a must-block fixture breaches.
+
+    A fixture is a file of image rows (``*.json``) that names what it ``breaches``, or a function ``breach_<id>``.
+    """
+    rows = [json.loads(path.read_text(encoding="utf-8")) for path in sorted(folder.glob("*.json"))]
+    functions = [
         node.name.removeprefix("breach_")
         for path in sorted(folder.glob("*.py"))
         for node in ast.parse(path.read_text(encoding="utf-8")).body
         if isinstance(node, ast.FunctionDef) and node.name.startswith("breach_")
     ]
+    return [gate for fixture in rows for gate in fixture["breaches"]] + functions
 
 
 def manifest_verdict(manifest: Manifest, gates: Iterable[WrittenGate], breached: Iterable[str]) -> Verdict:
