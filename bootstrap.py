@@ -61,7 +61,7 @@ def build(environment: Path) -> int:
     marker.unlink(missing_ok=True)
     if not was_whole:
         venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(environment)
-    pip = [str(python_of(environment)), "-m", "pip", "--disable-pip-version-check", "install", "--quiet"]
+    pip = [str(python_of(environment)), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]
     for arguments in (["-r", str(ROOT / LOCKS[0])], ["--no-deps", "-r", str(ROOT / LOCKS[1])]):
         code = subprocess.run([*pip, *arguments], check=False).returncode
         if code != 0:

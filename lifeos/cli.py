@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
+from lifeos import history_cli
 from lifeos.errors import InputError
 
 EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 130
@@ -20,8 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     rich_markup_mode=None,
 )
-history_app = typer.Typer(help="The append-only log of finished runs.", invoke_without_command=True)
-app.add_typer(history_app, name="history")
+app.add_typer(history_cli.app, name="history")
 
 _Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
 _History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]

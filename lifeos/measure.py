@@ -16,7 +16,14 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
 
     from evals.calibration import Calibration
-    from evals.faces import FaceBackend
+    from evals.faces import FaceBackend, Points
+    from evals.images import RgbImage
+
+
+# Skin is scored on faces of at least 92 pixels between the eyes in photographs of 512 pixels and more; smaller images
+# (the embedded base draws 128 to 256 pixels) ask for the same share of their side.
+LARGEST_MINIMUM_INTER_OCULAR = 92.0
+MINIMUM_INTER_OCULAR_SHARE = LARGEST_MINIMUM_INTER_OCULAR / 512
 
 
 @dataclass(frozen=True)
@@ -63,7 +70,7 @@ class Measurements:
         """Return the record of an image file.
 
         Keys: ``image`` (SHA-256 of the file), ``size`` [width, height], ``faces`` (count), ``embedding`` or None and
-        ``reason``, ``skin`` (feature -> number or None) or None, ``signature`` (numbers), ``flat``.
+        ``reason``, ``skin`` (feature -> number or None) or None and ``skin_reason``, ``signature`` (numbers), ``flat``.
 
         Raises:
             InputError: the file is no image.
@@ -90,20 +97,39 @@ class Measurements:
         from evals.copying_eval import image_signature
         from evals.faces import measure_face
         from evals.images import is_flat, read_image
-        from evals.skin_realism_eval import skin_features
 
         image = read_image(path)
         found = measure_face(self.backend, image)
-        skin = None if found.embedding is None else skin_features(image, found.faces[0].points)
+        skin, skin_reason = (None, found.reason) if found.embedding is None else skin_of(image, found.faces[0].points)
         return {
             "size": [int(image.shape[1]), int(image.shape[0])],
             "faces": len(found.faces),
             "embedding": None if found.embedding is None else [float(x) for x in found.embedding],
             "reason": found.reason,
-            "skin": None if skin is None else {name: _finite(value) for name, value in skin.items()},
+            "skin": skin,
+            "skin_reason": skin_reason,
             "signature": [float(x) for x in image_signature(image).ravel()],
             "flat": bool(is_flat(image)),
         }
+
+
+def skin_of(image: "RgbImage", points: "Points") -> tuple[dict[str, float | None] | None, str | None]:
+    """Return the skin features of a face and why there are none (one of the two is None).
+
+    The face must be as large as ``MINIMUM_INTER_OCULAR_SHARE`` asks for an image of this size; references, round-tripped
+    references and samples are all measured through this function.
+
+    Args:
+        image: u8[h,w,3] RGB.
+        points: the five points of the face.
+    """
+    from evals.skin_realism_eval import measure_skin
+
+    smallest = min(LARGEST_MINIMUM_INTER_OCULAR, MINIMUM_INTER_OCULAR_SHARE * min(image.shape[:2]))
+    measured = measure_skin(image, points, minimum_inter_ocular=smallest)
+    if measured.reason is not None:
+        return None, measured.reason
+    return {name: None if value is None else float(value) for name, value in measured.features.items()}, None
 
 
 def image_rows(
@@ -179,12 +205,8 @@ class _Against:
             z = None if record["skin"] is None else skin_z(record["skin"], self._calibration.skin_bands)
             metrics["skin_z"] = z
             if z is None:
-                reasons["skin_z"] = reason if record["skin"] is None else "unscorable: too little skin is seen"
+                reasons["skin_z"] = str(record["skin_reason"] or "skin unscorable: too few features in common")
         limit = self._calibration.threshold("copy_image_distance")
         if limit is not None and self._signatures:
             distance = nearest(np.asarray(record["signature"], dtype=np.float64), self._signatures)
             metrics["copy_image"] = float(distance <= limit)
-
-
-def _finite(value: float | None) -> float | None:
-    return None if value is None else float(value)

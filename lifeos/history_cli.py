@@ -1,0 +1,129 @@
+"""``lifeos history``: list, show, verify and merge the append-only log of finished runs."""
+
+import json
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from lifeos.errors import InputError
+
+app = typer.Typer(
+    help="The append-only log of finished runs.",
+    invoke_without_command=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+_Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
+_History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]
+_SCHEMA = "lifeos.history/1"
+_COLUMNS = ("id", "phase", "persona", "verdict", "reused")
+
+
+@app.callback()
+def list_rows(context: typer.Context, as_json: _Json = False, history: _History = None) -> int:
+    """List every row, oldest first; or show, verify and merge."""
+    if context.invoked_subcommand is not None:
+        # Sub-commands look here for options that were given before their name.
+        context.obj = {"json": as_json, "history": history}
+        return 0
+    from evals.history import read
+
+    path = _path(history)
+    rows = read(path)
+    if as_json:
+        _print_json({"history": str(path), "rows": rows})
+        return 0
+    if not rows:
+        print(f"{path}: nothing was recorded yet; next: lifeos gate release")
+        return 0
+    table = [_COLUMNS, *[tuple(str(row.get(name, "-")) for name in _COLUMNS) for row in rows]]
+    widths = [max(len(line[column]) for line in table) for column in range(len(_COLUMNS))]
+    for line in table:
+        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    return 0
+
+
+@app.command()
+def show(
+    context: typer.Context,
+    row: Annotated[str, typer.Argument(help="Start of a row's id or hash.", metavar="ID")],
+    as_json: _Json = False,
+    history: _History = None,
+) -> int:
+    """Show one row."""
+    from evals.history import find
+
+    found = find(_path(history or _before(context, "history")), row)
+    if as_json or _before(context, "json"):
+        _print_json({"row": found})
+        return 0
+    print(json.dumps({key: value for key, value in found.items() if key != "gates"}, indent=2, allow_nan=False))
+    for gate in found.get("gates", []):
+        print(f"{gate['verdict']:15} {gate['id']} ({gate['severity']}): {gate['reason']}")
+    return 0
+
+
+@app.command()
+def verify(context: typer.Context, as_json: _Json = False, history: _History = None) -> int:
+    """Derive every hash again; exit status 1 when the chain is broken."""
+    from evals.history import verify as verify_history
+
+    path = _path(history or _before(context, "history"))
+    if not path.exists():
+        raise InputError(f"{path}: accepted a history file, got none there; next: lifeos gate release")
+    found = verify_history(path)
+    if as_json or _before(context, "json"):
+        _print_json(
+            {
+                "history": str(path),
+                "rows": found.rows,
+                "tips": list(found.tips),
+                "problems": list(found.problems),
+                "torn": list(found.torn),
+            }
+        )
+        return 1 if found.problems else 0
+    for problem in found.problems:
+        print(problem)
+    for name in found.torn:
+        print(f"a torn line was moved aside: {name}")
+    if len(found.tips) > 1:
+        print(f"{len(found.tips)} rows end the chain: a fork; next: lifeos history merge {path}")
+    print(f"{path}: {found.rows} rows, {'BROKEN' if found.problems else 'every hash derives again'}")
+    return 1 if found.problems else 0
+
+
+@app.command()
+def merge(
+    context: typer.Context,
+    file: Annotated[Path, typer.Argument(help="The other history.", metavar="FILE")],
+    as_json: _Json = False,
+    history: _History = None,
+) -> int:
+    """Bring the rows of another history in and append a row that joins both ends."""
+    from evals.history import merge as merge_history
+
+    path = _path(history or _before(context, "history"))
+    row = merge_history(path, file, time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    if as_json or _before(context, "json"):
+        _print_json({"row": row})
+    else:
+        print(f"{path}: ends with row {row['id']}")
+    return 0
+
+
+def _path(history: str | None) -> Path:
+    from lifeos.settings import load_project
+
+    return Path(history) if history is not None else load_project().path("history")
+
+
+def _before(context: typer.Context, name: str) -> Any:
+    return context.obj.get(name) if isinstance(context.obj, dict) else None
+
+
+def _print_json(body: dict[str, Any]) -> None:
+    print(json.dumps({"schema": _SCHEMA, **body}, allow_nan=False))
