@@ -54,11 +54,11 @@ def append(
 
     Args:
         path: the history file; made when missing.
-        scorecard: JSON types with finite numbers, without ``previous`` and ``hash``.
+        scorecard: JSON types with finite numbers, without ``previous``, ``hash`` and ``joins``.
         on_recovery: told one line when a torn line was moved aside.
 
     Raises:
-        InputError: the scorecard holds a NaN, an infinity, another type, or the two keys above; the last whole row is
+        InputError: the scorecard holds a NaN, an infinity, another type, or a key of the chain; the last whole row is
             corrupt; or the lock stays taken for 60 s. Nothing is appended then.
         OSError: the file cannot be written.
     """
@@ -213,7 +213,8 @@ def _parse_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
     where = f"{path}: line {number}"
     try:
         row = json.loads(line.decode("ascii"), parse_constant=_refuse_constant)
-    except ValueError as error:
+        canonical_json(row)  # 1e999 is JSON and reads as infinity
+    except (ValueError, RecursionError) as error:
         raise _corrupt(where, f"a line that is not JSON ({error})") from error
     if not isinstance(row, dict) or not isinstance(row.get("hash"), str):
         raise _corrupt(where, "a line without a hash")
@@ -300,7 +301,7 @@ def _torn_files(path: Path) -> tuple[str, ...]:
 
 
 def _refuse_unwritable(scorecard: Mapping[str, Any]) -> None:
-    taken = sorted({"previous", "hash"} & scorecard.keys())
+    taken = sorted({"previous", "hash", "joins"} & scorecard.keys())
     if taken:
         raise InputError(
             f"scorecard: accepted a row without {' and '.join(taken)}, got one; next: pass a new scorecard"

@@ -143,9 +143,13 @@ def _metric(where: str, name: str, value: object) -> float | None:
 
 
 def _number(where: str, value: object) -> float:
-    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+    try:
+        number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+    except OverflowError:
+        number = math.nan
+    if not math.isfinite(number):
         raise _refused(where, "a finite number", repr(value))
-    return float(value)
+    return number
 
 
 def _refused(where: str, accepted: str, got: str) -> InputError:

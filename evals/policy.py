@@ -265,9 +265,13 @@ class _Reader:
         return value
 
     def number(self, key: str, value: object) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        try:
+            number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
+        except OverflowError:
+            number = math.nan
+        if not math.isfinite(number):
             raise self.error(key, "a finite number", value)
-        return float(value)
+        return number
 
     def share(self, key: str, value: object) -> float:
         number = self.number(key, value)

@@ -1,0 +1,154 @@
+import copy
+import tomllib
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals.errors import InputError
+from evals.policy import DEFAULT_POLICY, ROW_GATES, Reference, load_policy, parse_policy
+
+DATA = tomllib.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
+
+
+def changed(gate, **values):
+    data = copy.deepcopy(DATA)
+    for key, value in values.items():
+        if value is None:
+            del data["gates"][gate][key]
+        else:
+            data["gates"][gate][key] = value
+    return data
+
+
+def test_the_shipped_policy_has_a_rule_for_every_row_gate():
+    policy = load_policy()
+    assert tuple(policy.rules) == ROW_GATES
+    assert policy.rules["likeness"].threshold == Reference(0.0, "tau")
+    assert policy.rules["face_rate"].threshold.source == "policy"
+
+
+def test_the_demo_types_no_likeness_or_skin_threshold_by_hand():
+    rules = load_policy().rules
+    for reference in (
+        rules["likeness"].threshold,
+        rules["likeness_tail"].limit,
+        rules["ceiling"].threshold,
+        *rules["skin_realism"].band,
+        *rules["likeness_norm"].scale,
+        rules["copy_face"].limit,
+    ):
+        assert reference.source.startswith("calibration:")
+
+
+def test_the_hash_follows_what_is_said_not_how(tmp_path):
+    text = DEFAULT_POLICY.read_text(encoding="utf-8")
+    gates = text.split("\n[")
+    path = tmp_path / "policy.toml"
+    path.write_text("\n[".join([gates[0], *reversed(gates[1:])]) + "\n# a remark\n", encoding="utf-8")
+    assert load_policy(path).content_hash == load_policy().content_hash
+    path.write_text(text.replace("threshold = 0.95", "threshold = 0.96"), encoding="utf-8")
+    assert load_policy(path).content_hash != load_policy().content_hash
+
+
+@pytest.mark.parametrize("gate", ROW_GATES)
+def test_a_gate_without_a_rule_is_refused(gate):
+    data = copy.deepcopy(DATA)
+    del data["gates"][gate]
+    with pytest.raises(InputError, match=gate):
+        parse_policy(data)
+
+
+@pytest.mark.parametrize(
+    ("gate", "values", "named"),
+    [
+        ("likeness", {"threshold": "calibration:tua"}, "calibration:tua"),
+        ("likeness", {"threshold": "0.5"}, "threshold"),
+        ("likeness", {"threshold": float("nan")}, "threshold"),
+        ("likeness", {"threshold": True}, "threshold"),
+        ("likeness", {"threshold": 10**400}, "threshold"),
+        ("likeness", {"threshold": None}, "threshold"),
+        ("likeness", {"treshold": 0.5}, "treshold"),
+        ("likeness", {"statistic": "mean"}, "statistic"),
+        ("likeness", {"metric": "likenes"}, "metric"),
+        ("likeness", {"direction": "up"}, "direction"),
+        ("likeness", {"compares": "maybe"}, "compares"),
+        ("likeness", {"minimum_images": 1}, "minimum_images"),
+        ("likeness", {"minimum_prompts": 2.0}, "minimum_prompts"),
+        ("likeness", {"scale": ["calibration:tau"]}, "scale"),
+        ("likeness", {"equals": 1.0}, "equals"),
+        ("face_rate", {"threshold": 0.0}, "breach"),
+        ("face_rate", {"threshold": 1.5}, "share"),
+        ("face_rate", {"threshold": "calibration:tau"}, "share"),
+        ("image_flat", {"threshold": 1.0}, "breach"),
+        ("likeness_tail", {"direction": "at_least"}, "at_most"),
+        ("worst_prompt", {"direction": "at_most"}, "at_least"),
+        ("champion", {"compares": "point"}, "bound"),
+        ("champion", {"threshold": 0.02}, "margin"),
+        ("skin_realism", {"unscorable_share": 1.0}, "unscorable_share"),
+        ("skin_realism", {"band": 3}, "band"),
+    ],
+)
+def test_every_mistake_is_one_line_that_names_the_key(gate, values, named):
+    with pytest.raises(InputError, match=named) as caught:
+        parse_policy(changed(gate, **values), "mine.toml")
+    assert str(caught.value).startswith("mine.toml: ")
+    assert "accepted" in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("key", "value"), [("schema", "lifeos.policy/2"), ("level", 1.0), ("level", 0.4), ("gates", [])]
+)
+def test_the_head_is_checked(key, value):
+    with pytest.raises(InputError, match=key):
+        parse_policy({**DATA, key: value})
+
+
+def test_the_champion_rule_belongs_to_the_champion_gate_alone():
+    data = copy.deepcopy(DATA)
+    data["gates"]["likeness"] = data["gates"]["champion"]
+    with pytest.raises(InputError, match="champion"):
+        parse_policy(data)
+
+
+def test_offsets_are_read_with_their_sign():
+    rule = parse_policy(changed("likeness", threshold="calibration:genuine_p10-0.05")).rules["likeness"]
+    assert rule.threshold == Reference(-0.05, "genuine_p10")
+    assert rule.threshold.source == "calibration:genuine_p10-0.05"
+
+
+def test_unreadable_files_are_named(tmp_path):
+    with pytest.raises(InputError, match=r"absent\.toml"):
+        load_policy(tmp_path / "absent.toml")
+    (tmp_path / "broken.toml").write_text("level = ")
+    with pytest.raises(InputError, match=r"broken\.toml"):
+        load_policy(tmp_path / "broken.toml")
+
+
+junk = st.recursive(
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=12),
+    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=8), inner, max_size=3),
+    max_leaves=6,
+)
+
+
+@settings(max_examples=300, deadline=None)
+@given(st.sampled_from(ROW_GATES), st.sampled_from(sorted({k for row in DATA["gates"].values() for k in row})), junk)
+def test_a_policy_is_read_or_refused_with_an_input_error(gate, key, value):
+    data = copy.deepcopy(DATA)
+    data["gates"][gate][key] = value
+    try:
+        policy = parse_policy(data)
+    except InputError:
+        return
+    assert tuple(policy.rules) == ROW_GATES
+    assert len(policy.content_hash) == 64
+
+
+@given(junk)
+def test_any_table_in_place_of_a_rule_is_refused(value):
+    data = copy.deepcopy(DATA)
+    data["gates"]["likeness"] = value
+    with pytest.raises(InputError):
+        parse_policy(data)
