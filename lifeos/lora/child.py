@@ -4,7 +4,6 @@ import json
 import os
 import subprocess
 import sys
-import threading
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +12,7 @@ from typing import Any
 from evals.atomic import write_json
 from lifeos.errors import InputError
 from lifeos.lora.progress import Progress
+from lifeos.orphan import end_with_parent
 
 FAILURE_NAME = "failure.json"
 _REPORT_SECONDS = 0.2
@@ -126,7 +126,7 @@ def _report(line: bytes, progress: Progress) -> None:
 
 
 def _main(job_file: Path) -> int:
-    threading.Thread(target=_end_with_parent, daemon=True).start()
+    end_with_parent()
     folder = job_file.parent
     last = [0.0]
 
@@ -165,14 +165,6 @@ def _do(job: dict[str, Any], progress: Progress) -> None:
                     batch_size=job["batch_size"], threads=job["threads"])
     else:
         raise InputError(f"job: accepted train or sample, got {job['operation']!r}; next: report this")
-
-
-def _end_with_parent() -> None:
-    # The read returns when the parent closes the pipe or dies; every file is written atomically, so this is safe.
-    # Unbuffered: a buffered reader's lock, held here, would abort the interpreter at its normal end.
-    while os.read(0, 4096):
-        pass
-    os._exit(3)
 
 
 if __name__ == "__main__":

@@ -45,8 +45,7 @@ class Denoiser:
         self._dtype = torch.bfloat16 if plan.dtype == "bfloat16" else torch.float32
         embedded = family.encode_text(components, texts).to(plan.device, self._dtype)
         self._text = dict(zip(texts, embedded, strict=True))
-        components.unet.to(plan.device, self._dtype)
-        components.vae.to(plan.device)
+        family.prepare_sampling(components, plan.dtype, plan.device)
         family.make_scheduler(components, plan.sampler)
 
     def render(self, requests: Sequence[ImageRequest]) -> npt.NDArray[np.uint8]:

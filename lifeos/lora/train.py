@@ -177,13 +177,8 @@ class _Run:
 
 
 def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioning: Conditioning) -> _Run:
-    import torch
-
     recipe = inputs.recipe
-    if recipe.channels_last:
-        components.unet.to(memory_format=torch.channels_last)
-    if recipe.dtype == "bfloat16":
-        components.unet.to(torch.bfloat16)
+    family.prepare_training(components, recipe.dtype, recipe.channels_last)
     parameters = family.add_lora(components, rank=recipe.rank, alpha=recipe.effective_alpha, preset=recipe.targets,
                                  seed=derived_seed(recipe.seed, "initial"))
     optimizer = build_optimizer(recipe.optimizer, list(parameters.values()))

@@ -60,6 +60,12 @@ class Family(Protocol):
     def load(self, base: Path) -> Any:
         """Load every component in float32 on the CPU, frozen, in evaluation mode."""
 
+    def prepare_training(self, components: Any, dtype: str, channels_last: bool) -> None:
+        """Bring the frozen denoiser into ``float32`` or ``bfloat16`` and a memory layout, before ``add_lora``."""
+
+    def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
+        """Bring the denoiser into ``float32`` or ``bfloat16`` and, with the autoencoder, onto a device."""
+
     def add_lora(self, components: Any, rank: int, alpha: float, preset: str, seed: int) -> dict[str, Any]:
         """Add trainable LoRA pairs; returns ``component.module.lora_A|lora_B.weight`` -> float32 parameter, sorted."""
 

@@ -28,6 +28,7 @@ _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "ddim": ("DDIMScheduler", {"timestep_spacing": "trailing", "clip_sample": False, "set_alpha_to_one": True}),
     "euler": ("EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
 }
+_PLAIN_ATTENTION_TOKENS = 1024
 
 
 @dataclass
@@ -121,6 +122,31 @@ class TinyBase:
             model.eval().requires_grad_(False)
         return Components(unet, vae, text_encoder, tokenizer,
                           _read_config(base, "scheduler", "scheduler_config.json"))
+
+    def prepare_training(self, components: Components, dtype: str, channels_last: bool) -> None:
+        """See ``Family.prepare_training``."""
+        import torch
+        from diffusers.models.attention_processor import AttnProcessor
+
+        unet = components.unet
+        if channels_last:
+            unet.to(memory_format=torch.channels_last)
+        if dtype == "bfloat16":
+            unet.to(torch.bfloat16)
+            # The fused attention's bfloat16 backward on a CPU took a quarter of each step; plain attention, whose
+            # memory grows with the square of the tokens, made the whole step 15 % faster.
+            if unet.config.sample_size**2 <= _PLAIN_ATTENTION_TOKENS:
+                unet.set_attn_processor(AttnProcessor())
+
+    def prepare_sampling(self, components: Components, dtype: str, device: str) -> None:
+        """See ``Family.prepare_sampling``; channels last is 13 % faster on a CPU, except for bfloat16."""
+        import torch
+
+        components.vae.to(device, memory_format=torch.channels_last)
+        if dtype == "bfloat16":
+            components.unet.to(device, torch.bfloat16)
+        else:
+            components.unet.to(device, memory_format=torch.channels_last)
 
     def add_lora(self, components: Components, rank: int, alpha: float, preset: str, seed: int) -> dict[str, Any]:
         """See ``Family.add_lora``; A is drawn as peft draws it (Kaiming), B is zero."""
