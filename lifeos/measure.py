@@ -13,8 +13,6 @@ from lifeos.lora.progress import Progress
 from lifeos.settings import project_root
 
 if TYPE_CHECKING:
-    from numpy.typing import NDArray
-
     from evals.calibration import Calibration
     from evals.faces import FaceBackend, Points
     from evals.images import RgbImage
@@ -116,8 +114,8 @@ class Measurements:
 def skin_of(image: "RgbImage", points: "Points") -> tuple[dict[str, float | None] | None, str | None]:
     """Return the skin features of a face and why there are none (one of the two is None).
 
-    The face must be as large as ``MINIMUM_INTER_OCULAR_SHARE`` asks for an image of this size; references, round-tripped
-    references and samples are all measured through this function.
+    The face must be as large as ``MINIMUM_INTER_OCULAR_SHARE`` asks for an image of this size; references (as they come
+    back from the base) and samples are all measured through this function.
 
     Args:
         image: u8[h,w,3] RGB.
@@ -170,37 +168,36 @@ def image_rows(
     return rows
 
 
+def likeness_of(record: Mapping[str, Any], centroid: Sequence[float]) -> float | None:
+    """Return the likeness of a record's face; None without a face or from another backend than the centroid's."""
+    from evals.face_similarity_eval import likeness
+
+    embedding = record["embedding"]
+    return likeness(embedding, centroid) if embedding is not None and len(embedding) == len(centroid) else None
+
+
 class _Against:
     """The persona's side of every comparison, as arrays, made once."""
 
     def __init__(self, calibration: "Calibration", training: Sequence[Mapping[str, Any]]) -> None:
-        import numpy as np
-
         self._calibration = calibration
-        self._centroid: NDArray[Any] = np.asarray(calibration.centroid, dtype=np.float64)
-        embeddings = [record["embedding"] for record in training if record["embedding"] is not None]
-        self._training = np.asarray(embeddings, dtype=np.float64) if embeddings else None
-        self._signatures = [np.asarray(record["signature"], dtype=np.float64) for record in training]
+        self._centroid = calibration.centroid
+        self._training = [record["embedding"] for record in training if record["embedding"] is not None]
+        self._signatures = [record["signature"] for record in training]
 
     def add(self, record: Mapping[str, Any], metrics: dict[str, float | None], reasons: dict[str, str]) -> None:
-        import numpy as np
-
-        from evals.copying_eval import nearest
+        from evals.copying_eval import copy_face, nearest
         from evals.skin_realism_eval import skin_z
 
-        embedding = None if record["embedding"] is None else np.asarray(record["embedding"], dtype=np.float64)
-        reason = str(record["reason"])
+        embedding, reason = record["embedding"], str(record["reason"])
+        of_face = ["likeness", *(["copy_face"] if self._training else [])]
         if embedding is None:
-            metrics["likeness"] = None
-            reasons["likeness"] = reason
-        elif embedding.shape == self._centroid.shape:
-            metrics["likeness"] = float(embedding @ self._centroid)
-        if self._training is not None:
-            if embedding is None:
-                metrics["copy_face"] = None
-                reasons["copy_face"] = reason
-            elif embedding.shape == self._centroid.shape == self._training.shape[1:]:
-                metrics["copy_face"] = float((self._training @ embedding).max() - embedding @ self._centroid)
+            metrics.update(dict.fromkeys(of_face))
+            reasons.update(dict.fromkeys(of_face, reason))
+        elif len(embedding) == len(self._centroid):
+            metrics["likeness"] = likeness_of(record, self._centroid)
+            if self._training:
+                metrics["copy_face"] = copy_face(embedding, self._training, self._centroid)
         if self._calibration.skin_bands:
             z = None if record["skin"] is None else skin_z(record["skin"], self._calibration.skin_bands)
             metrics["skin_z"] = z
@@ -208,5 +205,4 @@ class _Against:
                 reasons["skin_z"] = str(record["skin_reason"] or "skin unscorable: too few features in common")
         limit = self._calibration.threshold("copy_image_distance")
         if limit is not None and self._signatures:
-            distance = nearest(np.asarray(record["signature"], dtype=np.float64), self._signatures)
-            metrics["copy_image"] = float(distance <= limit)
+            metrics["copy_image"] = float(nearest(record["signature"], self._signatures) <= limit)

@@ -13,7 +13,7 @@ def end_with_parent() -> None:
     The parent must have given a pipe as standard input and must write nothing to it. Ending is hard (no clean-up
     handlers run), which is safe only because every file of ours is written atomically.
     """
-    # A copy of the descriptor: pytest's capturing puts another file on 0.
+    # A copy of the descriptor: pytest's capturing puts another file in its place later.
     descriptor = os.dup(sys.stdin.fileno())
 
     def wait() -> None:

@@ -52,9 +52,6 @@ def pytest_configure(config: pytest.Config) -> None:
             raise pytest.UsageError(str(error)) from error
     folder = config.getoption("lifeos_invocation")
     if folder is not None and not hasattr(config, "workerinput"):
-        from lifeos.orphan import end_with_parent
-
-        end_with_parent()
         config.pluginmanager.register(ReportWriter(Path(folder) / REPORT_FILE, config), "lifeos-report")
 
 

@@ -20,7 +20,7 @@ from lifeos.child import ChildFailedError, child_main, obtain
 from lifeos.errors import InputError
 from lifeos.inputs import Inputs
 from lifeos.lora.progress import Progress
-from lifeos.measure import ImageToMeasure, Measurements, image_rows
+from lifeos.measure import ImageToMeasure, Measurements, image_rows, likeness_of
 from lifeos.release_inputs import describe, load_engine, release_domain, release_plan, repeated_part
 
 if TYPE_CHECKING:
@@ -239,7 +239,7 @@ def repro_step(
         pairs = [(first[(image.prompt, image.seed)], measurements.of(image.path)) for image in again]
         _remove_store(store)
         centroid = calibration.centroid
-        write_json(known, {"pairs": [[_likeness(one, centroid), _likeness(two, centroid)] for one, two in pairs]})
+        write_json(known, {"pairs": [[likeness_of(one, centroid), likeness_of(two, centroid)] for one, two in pairs]})
     pairs = json.loads(known.read_text(encoding="utf-8"))["pairs"]
     return repro_verdict(pairs)
 
@@ -300,12 +300,6 @@ def _remove_store(store: Path) -> None:
     import shutil
 
     shutil.rmtree(store, ignore_errors=True)
-
-
-def _likeness(record: Mapping[str, Any], centroid: Sequence[float]) -> float | None:
-    if record["embedding"] is None or len(record["embedding"]) != len(centroid):
-        return None
-    return float(sum(a * b for a, b in zip(record["embedding"], centroid, strict=True)))
 
 
 class _Clock:

@@ -207,8 +207,17 @@ def _remove_folder(folder: Path) -> None:
 def _pytest_arguments(
     phase: str, inputs: Inputs, options: dict[str, Any], manifest: Path, gates: Path, engine: str | None, folder: Path
 ) -> list[str]:
-    arguments = [sys.executable, "-m", "pytest", "-c", str(project_root() / "pytest.ini"), str(gates), "-m", phase]
-    arguments += [f"--rootdir={project_root()}", f"--artifacts={inputs.artifacts}", f"--manifest={manifest}"]
+    arguments = [
+        sys.executable,
+        "-m",
+        "lifeos.gate_process",
+        "-c",
+        str(project_root() / "pytest.ini"),
+        str(gates),
+        "-m",
+        phase,
+    ]
+    arguments += [f"--rootdir={root}", f"--artifacts={inputs.artifacts}", f"--manifest={manifest}"]
     arguments += [f"--invocation={folder}", "-q", "--no-header"]
     arguments += [f"--{name}={options[name]}" for name, _ in SHARED_OPTIONS if options.get(name) not in (None, "")]
     return arguments + ([f"--release-engine={engine}"] if engine else [])

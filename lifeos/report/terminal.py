@@ -33,18 +33,7 @@ def show_run(run: GateRun, manifest: Manifest, history: Path, stream: TextIO | N
     """Write table, reasons and verdict; colours and rules only where ``stream`` (default stdout) is a terminal."""
     console = _console(stream or sys.stdout)
     console.print(_table(run, console))
-    blocking = [result for result in run.results if result.verdict.blocks]
-    for result in blocking:
-        row = manifest.row(result.id)
-        purpose = f" A pass proves: {row.proves}." if row is not None else ""
-        soft = " (soft: changes nothing)" if result.severity == "soft" else ""
-        style = _OUTCOME_COLOURS[result.verdict.outcome]
-        console.print(
-            f"{result.verdict.outcome.value.replace('_', ' ')}: {result.id}{soft}: {result.verdict.reason}.{purpose}",
-            style=style,
-            markup=False,
-            highlight=False,
-        )
+    _show_reasons(console, run, manifest)
     _show_judge(console, run)
     for reason in run.narrowed:
         console.print(f"not the whole phase: {reason}; a narrowed run approves nothing", markup=False, highlight=False)
@@ -99,6 +88,20 @@ def _table(run: GateRun, console: "Console") -> Any:
     for result in run.results:
         table.add_row(_name(result), _outcome(result), *figure(result.verdict))
     return table
+
+
+def _show_reasons(console: "Console", run: GateRun, manifest: Manifest) -> None:
+    # One cause often blocks many gates: it is said once.
+    by_reason: dict[tuple[Outcome, str], list[GateResult]] = {}
+    for result in run.results:
+        if result.verdict.blocks:
+            by_reason.setdefault((result.verdict.outcome, result.verdict.reason), []).append(result)
+    for (outcome, reason), results in by_reason.items():
+        names = ", ".join(_name(result) for result in results)
+        row = manifest.row(results[0].id) if len(results) == 1 else None
+        purpose = f" (a pass would prove: {row.proves})" if row is not None else ""
+        text = f"{outcome.value.replace('_', ' ')}: {names}: {reason}{purpose}"
+        console.print(text, style=_OUTCOME_COLOURS[outcome], markup=False, highlight=False, soft_wrap=True)
 
 
 def _name(result: GateResult) -> str:
