@@ -17,20 +17,18 @@ from numpy.typing import NDArray
 from evals.atomic import write_json
 from evals.calibration_statistics import (
     MINIMUM_REFERENCES,
-    SkinZ,
-    centroid_of,
     copy_distances,
     copy_face_p95,
-    leave_one_out,
-    skin_bands,
     skin_z_band,
     unit_rows,
     unusable,
 )
 from evals.content_hash import canonical_json, hash_bytes, hash_json
 from evals.errors import InputError
+from evals.face_similarity_eval import centroid, leave_one_out
 from evals.inference import clopper_pearson_interval, comparisons_needed, quantile_bounds, upper_quantile
 from evals.policy import CALIBRATION_KEYS
+from evals.skin_realism_eval import skin_bands
 
 SCHEMA = "lifeos.calibration/1"
 LEVEL = 0.95
@@ -57,7 +55,7 @@ class Calibration:
         tau_group: which group set ``tau``: impostors, impostor_images or nulls.
         far_upper: one-sided 95 % upper bound (Clopper-Pearson) of the false accept rate at ``tau``, over the
             independent comparisons.
-        skin_bands: per feature ``{"median", "mad", "count"}`` over the references, on the scale handed in.
+        skin_bands: per feature, as ``evals.skin_realism_eval.skin_bands`` gives them over the references.
         counts: references, impostors, impostor_images, nulls, skin, held_out_copy, comparisons, comparisons_needed.
     """
 
@@ -171,15 +169,14 @@ def build_calibration(
     far: float,
     *,
     training: NDArray[np.floating] | None = None,
-    skin_z: SkinZ | None = None,
 ) -> Calibration:
     """Derive every threshold of one persona from references, strangers and the bare base.
 
     ``tau`` is the largest of the ``1 - far`` quantiles of similarity to the centroid over impostor identities, all
     impostor images, and nulls; each quantile is an order statistic, so at most ``far`` of its group lies above it.
-    Genuine figures are leave-one-out: each reference against the centroid of the others. Skin bands are median and MAD
-    per feature; the z band is the prediction interval of one more image from the leave-one-out z of the references
-    (median and 1.4826 MAD of z, Student-t with n - 1 degrees of freedom, 1 % outside).
+    Genuine figures are leave-one-out: each reference against the centroid of the others. The skin z band is the
+    prediction interval of one more image from the leave-one-out z of the references (median and 1.4826 MAD of z,
+    Student-t with n - 1 degrees of freedom, 1 % outside).
 
     Args:
         persona: name, for the reader only.
@@ -193,8 +190,6 @@ def build_calibration(
         held_out_copy: distance of each reference to its nearest training image, > 0; may be empty.
         far: false accept rate in (0, 1).
         training: float [t, d], unit rows: embeddings of the training images, for the face-copy band; None: no band.
-        skin_z: the skin room's z of one image's features under bands; None takes
-            ``evals.skin_realism_eval.skin_z``.
 
     Raises:
         InputError: shapes or lengths do not fit, a number is not finite, a row is not of unit length, there are too few
@@ -219,7 +214,7 @@ def build_calibration(
             f"got {comparisons}; next: add {needed - comparisons} more, or raise far to {3 / comparisons:.2g}"
         )
 
-    centre = centroid_of(references)
+    centre = _direction(references)
     to_centre = {
         "impostors": impostors @ centre,
         "impostor_images": impostor_images @ centre,
@@ -239,8 +234,7 @@ def build_calibration(
     # One-sided 95 % is the upper end of the two-sided interval at 90 %.
     accepted = clopper_pearson_interval(int((independent > tau).sum()), comparisons, 2 * LEVEL - 1)
     assert accepted is not None
-    bands = skin_bands(reference_skin)
-    skin_low, skin_high, skin_count = skin_z_band(reference_skin, skin_z)
+    skin_low, skin_high, skin_count = skin_z_band(reference_skin)
     copies = copy_distances(held_out_copy)
     p99, null_sims = upper_quantile(to_centre["impostors"], 0.99), to_centre["nulls"]
     thresholds: dict[str, float | None] = {
@@ -275,7 +269,7 @@ def build_calibration(
         ),
         tau_group=tau_group,
         far_upper=accepted.high,
-        skin_bands=bands,
+        skin_bands=skin_bands(reference_skin),
         counts={
             "references": len(references),
             "impostors": len(impostors),
@@ -287,6 +281,13 @@ def build_calibration(
             "comparisons_needed": needed,
         },
     )
+
+
+def _direction(references: NDArray[np.float64]) -> NDArray[np.float64]:
+    try:
+        return centroid(references)
+    except ValueError as error:
+        raise unusable("references with a common direction", str(error)) from error
 
 
 def _references_hash(

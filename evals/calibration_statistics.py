@@ -1,13 +1,16 @@
 """The arithmetic behind a calibration: arrays and distances in, quantiles and bands out."""
 
 import math
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 from numpy.typing import NDArray
 
+from evals.copying_eval import copy_face
 from evals.errors import InputError
+from evals.face_similarity_eval import centroid
 from evals.inference import upper_quantile
+from evals.skin_realism_eval import skin_bands, skin_z
 
 MINIMUM_REFERENCES = 4
 # A band that one good image leaves with this chance; the policy's share of images outside is far above it.
@@ -15,50 +18,8 @@ SKIN_OUTSIDE = 0.01
 _UNIT_SLACK = 1e-3
 _MAD_TO_SIGMA = 1.4826
 
-Bands = Mapping[str, Mapping[str, float]]
-SkinZ = Callable[[Mapping[str, float | None], Bands], float | None]
 
-
-def centroid_of(embeddings: NDArray[np.floating]) -> NDArray[np.float64]:
-    """Return the unit mean direction of unit rows, float64 [d].
-
-    Raises:
-        InputError: the rows cancel out, so there is no direction.
-    """
-    mean = np.asarray(embeddings, dtype=np.float64).mean(axis=0)
-    length = float(np.linalg.norm(mean))
-    if not length > _UNIT_SLACK:
-        raise unusable("embeddings with a common direction", "embeddings that cancel out")
-    return np.asarray(mean / length, dtype=np.float64)
-
-
-def skin_bands(features: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, float]]:
-    """Return ``{"median", "mad", "count"}`` per feature over images; MAD is unscaled.
-
-    A feature measured on fewer than four images, or the same on half of them (MAD 0), gets no band: dividing by it
-    would make any image an outlier or none.
-
-    Raises:
-        InputError: a value is NaN or infinite.
-    """
-    bands: dict[str, dict[str, float]] = {}
-    for name in sorted({name for row in features for name in row}):
-        present = (row.get(name) for row in features)
-        values = np.array([value for value in present if value is not None], dtype=np.float64)
-        if not np.isfinite(values).all():
-            raise unusable(f"finite values of skin feature {name}", "NaN or infinity")
-        if len(values) < MINIMUM_REFERENCES:
-            continue
-        median = float(np.median(values))
-        mad = float(np.median(np.abs(values - median)))
-        if mad > 0.0:
-            bands[name] = {"median": median, "mad": mad, "count": float(len(values))}
-    return bands
-
-
-def skin_z_band(
-    features: Sequence[Mapping[str, float | None]], skin_z: SkinZ | None
-) -> tuple[float | None, float | None, int]:
+def skin_z_band(features: Sequence[Mapping[str, float | None]]) -> tuple[float | None, float | None, int]:
     """Return (low, high, n): the band that skin z of one more genuine image leaves with a chance of 1 %.
 
     Each image's z is taken under the bands of the others; n counts those that have one. The band is the prediction
@@ -66,40 +27,28 @@ def skin_z_band(
     four, or where they do not vary.
 
     Args:
-        features: skin features of each reference.
-        skin_z: z of one image's features under bands; None takes ``evals.skin_realism_eval.skin_z``.
+        features: skin features of each reference, as ``evals.skin_realism_eval.skin_features`` gives them.
 
     Raises:
-        InputError: a feature or a z is NaN or infinite.
+        InputError: a feature is not a finite number >= 0.
     """
-    if skin_z is None and features:
-        from evals.skin_realism_eval import skin_z as room
-
-        skin_z = room
     z: list[float] = []
     for index, own in enumerate(features):
-        assert skin_z is not None
-        others = skin_bands([row for other, row in enumerate(features) if other != index])
-        value = skin_z(own, others) if others else None
+        others = [row for other, row in enumerate(features) if other != index]
+        try:
+            value = skin_z(own, skin_bands(others))
+        except ValueError as error:
+            raise unusable("finite skin features of the references", str(error)) from error
         if value is not None:
-            z.append(float(value))
+            z.append(value)
     if len(z) < MINIMUM_REFERENCES:
         return None, None, len(z)
-    if not all(math.isfinite(value) for value in z):
-        raise unusable("finite skin z of the references", "NaN or infinity")
     from scipy.special import stdtrit
 
     median = float(np.median(z))
     sigma = _MAD_TO_SIGMA * float(np.median(np.abs(np.array(z) - median)))
     half = float(stdtrit(len(z) - 1, 1.0 - SKIN_OUTSIDE / 2.0)) * sigma * math.sqrt(1.0 + 1.0 / len(z))
     return (median - half, median + half, len(z)) if half > 0.0 else (None, None, len(z))
-
-
-def leave_one_out(references: NDArray[np.float64]) -> NDArray[np.float64]:
-    """Return the cosine of each unit row to the centroid of the other rows, float64 [n], in [-1, 1]."""
-    rows = range(len(references))
-    sims = [float(references[i] @ centroid_of(np.delete(references, i, axis=0))) for i in rows]
-    return np.array(sims, dtype=np.float64)
 
 
 def copy_face_p95(
@@ -113,7 +62,10 @@ def copy_face_p95(
     if training is None:
         return None
     photos = unit_rows("training", training, 1, dimension)
-    return upper_quantile((references @ photos.T).max(axis=1) - leave_one_out(references), 0.95)
+    gaps = [
+        copy_face(row, photos, centroid(np.delete(references, index, axis=0))) for index, row in enumerate(references)
+    ]
+    return upper_quantile(gaps, 0.95)
 
 
 def copy_distances(held_out_copy: Sequence[float]) -> list[float]:

@@ -1,0 +1,47 @@
+import importlib.util
+from pathlib import Path
+
+import pytest
+
+from evals.calibration import Calibration
+from evals.judge import judge
+from evals.policy import load_policy
+
+SCRIPT = Path(__file__).parents[1] / "must_block" / "build_fixtures.py"
+
+
+@pytest.fixture(scope="session")
+def row_script():
+    """The script that writes the must-block fixtures; its ``rows`` and ``breach`` make image rows."""
+    spec = importlib.util.spec_from_file_location("build_fixtures", SCRIPT)
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    return script
+
+
+@pytest.fixture(scope="session")
+def healthy_rows(row_script):
+    return row_script.rows
+
+
+@pytest.fixture(scope="session")
+def row_calibration(row_script):
+    return Calibration.from_json(row_script.CALIBRATION)
+
+
+@pytest.fixture(scope="session")
+def judged(row_calibration, healthy_rows):
+    """Judge rows under the shipped policy with a calibration that fits them."""
+
+    def run(rows, champion_rows=(), calibration=row_calibration, policy=None):
+        champion = healthy_rows(name="champion") if champion_rows == () else champion_rows
+        return judge(
+            rows,
+            calibration,
+            policy or load_policy(),
+            champion,
+            backend=row_calibration.backend,
+            domain=row_calibration.domain,
+        )
+
+    return run

@@ -1,0 +1,296 @@
+import dataclasses
+import random
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from evals.judge import judge, statistics
+from evals.policy import ROW_GATES, load_policy, parse_policy
+from evals.verdict import Outcome
+
+CALIBRATED = set(ROW_GATES) - {"face_rate", "image_flat"}
+
+
+def outcomes(verdicts):
+    return {gate: verdict.outcome.value for gate, verdict in verdicts.items()}
+
+
+def not_passed(verdicts):
+    return {gate for gate, verdict in verdicts.items() if verdict.outcome is not Outcome.PASSED}
+
+
+def likeness_of(rows):
+    return [row["metrics"]["likeness"] for row in rows]
+
+
+def test_statistics_in_verdicts_are_those_of_an_independent_computation(judged, healthy_rows):
+    rows = healthy_rows()
+    for number, row in enumerate(rows):
+        row["metrics"]["likeness"] = 0.80 + 0.001 * (number % 9)
+    verdicts = judged(rows)
+    prompt_means = np.array(likeness_of(rows)).reshape(8, 3).mean(axis=1)
+    likeness = verdicts["likeness"]
+    assert likeness.value == pytest.approx(prompt_means.mean())
+    expected = scipy.stats.ttest_1samp(prompt_means, 0).confidence_interval(0.95)
+    assert (likeness.interval.low, likeness.interval.high) == pytest.approx((expected.low, expected.high))
+    assert (likeness.threshold, likeness.threshold_source) == (0.80, "calibration:tau")
+    assert verdicts["likeness_norm"].value == pytest.approx((prompt_means.mean() - 0.30) / (0.86 - 0.30))
+    assert verdicts["worst_prompt"].value == pytest.approx(prompt_means.min() - prompt_means.mean())
+    skin = np.array([row["metrics"]["skin_z"] for row in rows]).reshape(8, 3)
+    assert verdicts["skin_realism"].value == pytest.approx(np.median(np.median(skin, axis=1)))
+    assert verdicts["face_rate"].value == 1.0
+
+
+def test_prompts_count_equally_however_many_seeds_they_have(judged, healthy_rows):
+    rows = [row for row in healthy_rows() if row["prompt"] != "B01" or row["seed"] == 0]
+    for row in rows:
+        row["metrics"]["likeness"] = 0.90 if row["prompt"] == "B01" else 0.80
+    rows += [{**row, "image": row["image"][::-1], "seed": row["seed"] + 3} for row in rows if row["prompt"] != "B01"]
+    assert judged(rows)["likeness"].value == pytest.approx((0.90 + 7 * 0.80) / 8)
+
+
+def test_order_of_rows_changes_nothing(judged, healthy_rows):
+    shuffled = random.Random(4).sample(healthy_rows(), 24)
+    assert judged(shuffled) == judged(healthy_rows())
+
+
+@pytest.mark.parametrize(
+    ("gate", "metric", "value", "count"),
+    [
+        ("likeness_norm", "likeness", 0.70, 24),
+        ("worst_prompt", "likeness", 0.20, 1),
+        ("ceiling", "likeness", 0.97, 24),
+        ("copy_face", "copy_face", 0.20, 4),
+        ("skin_realism", "skin_z", 9.0, 24),
+        ("skin_realism", "skin_z", -9.0, 24),
+    ],
+)
+def test_soft_gates_and_both_sides_of_the_skin_band_can_be_breached(judged, row_script, gate, metric, value, count):
+    rows = row_script.rows()
+    for row in rows if count == 24 else [row for row in rows if row["seed"] == 0][:count]:
+        row["metrics"][metric] = value
+    assert judged(rows)[gate].outcome is Outcome.FAILED
+
+
+def test_a_median_outside_the_band_fails_and_names_the_end_it_left(judged, healthy_rows):
+    rows = healthy_rows()
+    for row in rows:
+        row["metrics"]["skin_z"] = 3.0
+    verdict = judged(rows)["skin_realism"]
+    assert (verdict.value, verdict.threshold, verdict.threshold_source) == (3.0, 2.5, "calibration:skin_z_high")
+
+
+def without(rows, metric, count, reason):
+    for row in rows[:count]:
+        row["metrics"][metric] = None
+        row["reasons"][metric] = reason
+    return rows
+
+
+def test_a_missing_face_counts_against_likeness_and_is_never_dropped(judged, healthy_rows):
+    verdicts = judged(without(healthy_rows(), "likeness", 3, "no face found"))
+    assert verdicts["likeness"].value == pytest.approx(np.mean([0.0] + [0.86] * 7), abs=2e-3)
+    assert "3 of 24 images have no likeness and count as 0" in verdicts["likeness"].reason
+    assert {"face_rate", "likeness", "likeness_tail", "worst_prompt"} <= not_passed(verdicts)
+    assert verdicts["face_rate"].value == pytest.approx(21 / 24)  # one face, but none that could be scored
+
+
+def test_missing_measurements_count_against_shares(judged, healthy_rows):
+    assert judged(without(healthy_rows(), "copy_image", 1, "unreadable"))["copy_image"].outcome is Outcome.FAILED
+    assert judged(without(healthy_rows(), "flat", 1, "unreadable"))["image_flat"].outcome is Outcome.FAILED
+    assert judged(without(healthy_rows(), "copy_face", 4, "no face"))["copy_face"].outcome is Outcome.FAILED
+
+
+def test_skin_without_a_face_counts_as_outside_and_unscorable_faces_as_not_evaluated(judged, healthy_rows):
+    no_face = judged(without(healthy_rows(), "skin_z", 4, "no face found"))["skin_realism"]
+    assert no_face.outcome is Outcome.FAILED
+    assert no_face.value == pytest.approx(4 / 24)
+    none = judged(without(healthy_rows(), "skin_z", 24, "no face found"))["skin_realism"]
+    assert (none.outcome, none.value) == (Outcome.FAILED, 1.0)
+    small = judged(without(healthy_rows(), "skin_z", 7, "unscorable: small face"))["skin_realism"]
+    assert small.outcome is Outcome.NOT_EVALUATED
+    assert "7 of 24 images are unscorable" in small.reason
+
+
+def test_a_few_unscorable_faces_are_left_out_of_enough_images(judged, healthy_rows):
+    rows = healthy_rows() + [
+        {**row, "seed": row["seed"] + 3, "image": row["image"][::-1], "metrics": dict(row["metrics"]), "reasons": {}}
+        for row in healthy_rows()
+    ]
+    assert judged(without(rows, "skin_z", 6, "unscorable: small face"), None)["skin_realism"].outcome is Outcome.PASSED
+
+
+def test_no_rows_are_not_evaluated(judged):
+    assert set(outcomes(judged([])).values()) == {"not_evaluated"}
+
+
+def test_too_few_images_or_prompts_are_not_evaluated(judged, healthy_rows):
+    for rows in (healthy_rows()[:23], [{**row, "prompt": "B01", "seed": n} for n, row in enumerate(healthy_rows())]):
+        assert set(outcomes(judged(rows)).values()) == {"not_evaluated"}
+
+
+def test_one_image_many_times_is_one_image(judged, healthy_rows):
+    rows = [{**row, "image": "a" * 64} for row in healthy_rows()]
+    assert set(outcomes(judged(rows)).values()) == {"not_evaluated"}
+    assert "1 distinct images" in judged(rows)["face_rate"].reason
+
+
+@settings(max_examples=60, deadline=None)
+@given(st.data())
+def test_not_a_number_anywhere_lets_nothing_pass(judged, healthy_rows, data):
+    rows = healthy_rows()
+    row = data.draw(st.sampled_from(rows))
+    metric = data.draw(st.sampled_from([*row["metrics"], "another"]))
+    row["metrics"][metric] = data.draw(st.sampled_from([float("nan"), float("inf"), -float("inf")]))
+    assert set(outcomes(judged(rows)).values()) == {"not_evaluated"}
+    assert set(outcomes(judged(healthy_rows(), champion_rows=rows)).values()) == {"not_evaluated"}
+
+
+@settings(max_examples=100, deadline=None)
+@given(st.data())
+def test_breaking_rows_never_turns_a_failing_gate_to_passed(judged, row_script, data):
+    gate = data.draw(st.sampled_from(["face_rate", "likeness_tail", "skin_realism", "copy_image", "image_flat"]))
+    fixture = row_script.fixtures()[gate]
+    rows = fixture["rows"]
+    for row in data.draw(st.lists(st.sampled_from(rows), max_size=6)):
+        change = data.draw(st.sampled_from(["no face", "drop", "unscorable"]))
+        for metric in ("likeness", "skin_z", "copy_face"):
+            if change == "drop":
+                row["metrics"].pop(metric, None)
+            elif metric in row["metrics"]:
+                row["metrics"][metric] = None
+                row["reasons"][metric] = "no face found" if change == "no face" else "unscorable: small face"
+    assert judged(rows, fixture["champion_rows"])[gate].outcome is not Outcome.PASSED
+
+
+def test_without_a_fitting_calibration_only_what_needs_none_is_judged(healthy_rows, row_calibration):
+    def run(calibration, backend, domain):
+        return not_passed(
+            judge(healthy_rows(), calibration, load_policy(), healthy_rows(), backend=backend, domain=domain)
+        )
+
+    backend, domain = row_calibration.backend, row_calibration.domain
+    assert run(row_calibration, backend, domain) == set()
+    assert run(None, backend, domain) == CALIBRATED
+    assert run(row_calibration, {**backend, "name": "other"}, domain) == CALIBRATED
+    assert run(row_calibration, backend, {**domain, "size": 256}) == CALIBRATED
+    assert run(row_calibration, None, domain) == CALIBRATED
+    assert run(row_calibration, backend, None) == CALIBRATED
+    assert not_passed(judge(healthy_rows(), row_calibration, load_policy())) == CALIBRATED
+
+
+def test_a_calibration_that_lacks_a_threshold_judges_nothing_by_it(judged, healthy_rows, row_calibration):
+    gaps = {**row_calibration.thresholds, "skin_z_low": None, "tau": None, "copy_face_p95": None}
+    verdicts = judged(healthy_rows(), calibration=dataclasses.replace(row_calibration, thresholds=gaps))
+    assert not_passed(verdicts) == {"skin_realism", "likeness", "likeness_tail", "copy_face"}
+    assert verdicts["likeness"].outcome is Outcome.NOT_EVALUATED
+    empty = {**row_calibration.thresholds, "skin_z_low": 3.0, "genuine_mean": 0.1}
+    verdicts = judged(healthy_rows(), calibration=dataclasses.replace(row_calibration, thresholds=empty))
+    assert not_passed(verdicts) == {"skin_realism", "likeness_norm"}
+
+
+def test_a_metric_that_nobody_measured_is_not_evaluated(judged, healthy_rows):
+    rows = healthy_rows()
+    for row in rows:
+        del row["metrics"]["copy_image"]
+    assert outcomes(judged(rows))["copy_image"] == "not_evaluated"
+
+
+class TestChampion:
+    def test_a_champion_against_itself_is_not_inferior(self, judged, healthy_rows):
+        verdict = judged(healthy_rows(), healthy_rows())["champion"]
+        assert verdict.outcome is Outcome.PASSED
+        assert (verdict.value, verdict.threshold) == (0.0, -0.02)
+
+    def test_bound_and_p_are_those_of_scipy(self, judged, healthy_rows):
+        rows = healthy_rows()
+        for row, shift in zip(rows, np.random.default_rng(6).normal(0.01, 0.02, 24), strict=True):
+            row["metrics"]["likeness"] += float(shift)
+        verdict = judged(rows, healthy_rows())["champion"]
+        means = (np.array(likeness_of(rows)) - np.array(likeness_of(healthy_rows()))).reshape(8, 3).mean(axis=1)
+        test = scipy.stats.ttest_1samp(means, -0.02, alternative="greater")
+        assert verdict.interval.low == pytest.approx(test.confidence_interval(0.95).low)
+        p = scipy.stats.permutation_test(
+            (means + 0.02,), np.mean, permutation_type="samples", alternative="greater", n_resamples=np.inf
+        ).pvalue
+        assert f"sign-flip p {p:.4f}" in verdict.reason
+        assert verdict.outcome is Outcome.PASSED
+
+    def test_missing_champion_rows_are_not_evaluated(self, judged, healthy_rows):
+        for champion in (None, []):
+            assert judged(healthy_rows(), champion)["champion"].outcome is Outcome.NOT_EVALUATED
+
+    @pytest.mark.parametrize("side", ["candidate", "champion"])
+    def test_unpaired_images_are_not_evaluated(self, judged, healthy_rows, side):
+        more = [*healthy_rows(), {**healthy_rows()[0], "seed": 9, "image": "b" * 64}]
+        pair = (more, healthy_rows()) if side == "candidate" else (healthy_rows(), more)
+        verdict = judged(*pair)["champion"]
+        assert verdict.outcome is Outcome.NOT_EVALUATED
+        assert "no partner" in verdict.reason
+
+    def test_a_champion_without_faces_is_no_baseline(self, judged, healthy_rows):
+        verdict = judged(healthy_rows(), without(healthy_rows(), "likeness", 1, "no face found"))["champion"]
+        assert verdict.outcome is Outcome.NOT_EVALUATED
+
+    def test_losing_faces_is_losing_likeness(self, judged, healthy_rows):
+        rows = without(healthy_rows(), "likeness", 12, "no face found")
+        assert judged(rows, healthy_rows())["champion"].outcome is Outcome.FAILED
+
+    def test_what_cannot_be_told_is_no_decision_and_says_how_many_prompts(self, judged, healthy_rows):
+        rows = healthy_rows()
+        for number, row in enumerate(rows):
+            row["metrics"]["likeness"] += 0.1 if number // 3 % 2 else -0.1
+        verdict = judged(rows, healthy_rows())["champion"]
+        assert verdict.outcome is Outcome.NOT_EVALUATED
+        assert "more prompts needed" in verdict.reason
+        assert verdict.interval.low < -0.02 < verdict.value
+
+    def test_too_few_prompts_for_any_p_decide_nothing(self, judged, healthy_rows):
+        data = load_policy()
+        rules = {
+            gate: dataclasses.replace(rule, minimum_images=4, minimum_prompts=2) for gate, rule in data.rules.items()
+        }
+        few = [row for row in healthy_rows() if row["prompt"] <= "B04"]
+        verdict = judged(few, few, policy=dataclasses.replace(data, rules=rules))["champion"]
+        assert verdict.outcome is Outcome.NOT_EVALUATED  # 4 prompts: p is 1/16 at best
+        assert "about 1 more" in verdict.reason
+
+    def test_a_truly_worse_candidate_passes_no_more_often_than_stated(self, judged, healthy_rows):
+        rng = np.random.default_rng(12)
+        base, passes, trials = healthy_rows(), 0, 200
+        for _ in range(trials):
+            rows = healthy_rows()
+            noise = rng.normal(0, 0.02, (8, 1)) + rng.normal(0, 0.02, (8, 3)) - 0.02
+            for row, shift in zip(rows, noise.ravel(), strict=True):
+                row["metrics"]["likeness"] += float(shift)
+            passes += judged(rows, base)["champion"].outcome is Outcome.PASSED
+        assert passes / trials <= 0.09  # 5 % stated; three standard errors of 200 trials are 4.6 %
+
+
+def test_a_bound_is_harder_to_pass_than_a_point(judged, healthy_rows):
+    import tomllib
+
+    from evals.policy import DEFAULT_POLICY
+
+    data = tomllib.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
+    data["gates"]["face_rate"]["compares"] = "bound"
+    verdict = judged(healthy_rows(), policy=parse_policy(data))["face_rate"]
+    assert verdict.outcome is Outcome.FAILED  # 24 of 24 faces do not show a rate of .95
+    assert verdict.interval.low < 0.95 < verdict.value
+
+
+def test_statistics_give_means_intervals_and_counts(healthy_rows):
+    table = statistics(without(healthy_rows(), "skin_z", 3, "no face found"))
+    assert set(table) == {"face_count", "likeness", "skin_z", "copy_image", "copy_face", "flat"}
+    assert table["skin_z"]["n"] == 21
+    assert table["skin_z"]["missing"] == 3
+    assert table["skin_z"]["prompts"] == 7
+    means = np.array(likeness_of(healthy_rows())).reshape(8, 3).mean(axis=1)
+    assert table["likeness"]["mean"] == pytest.approx(means.mean())
+    assert table["likeness"]["interval"] == pytest.approx(list(scipy.stats.ttest_1samp(means, 0).confidence_interval()))
+    none = statistics(without(healthy_rows(), "skin_z", 24, "no face found"))["skin_z"]
+    assert none == {"mean": None, "interval": None, "n": 0, "missing": 24, "prompts": 0}
+    assert statistics([]) == {}
