@@ -93,7 +93,7 @@ def main() -> None:
             fake = vae.decode(latent).sample.float()
         pixel = (fake - real).abs().mean()
         texture = sum((a - b).abs().mean() for a, b in zip(details(fake), details(real), strict=True))
-        loss = pixel + 0.7 * texture + 1e-6 * posterior.kl().float().mean()
+        loss = pixel + 0.7 * texture + 2e-8 * posterior.kl().float().mean()
         adversarial = step >= adversarial_start
         if adversarial:
             patches.requires_grad_(False)

@@ -1,0 +1,125 @@
+"""What tiny-base reached, as numbers and a picture: `evaluate_base.py MPFB2 BASE OUT [--samples 200]`.
+
+Prints a Markdown table: does the VAE keep skin texture, are prompts followed, is a face found, is each seed a
+different person. Run from the root of the repository; needs the project's environment and numba.
+"""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from pathlib import Path
+
+import numpy as np
+
+ROOT = Path(__file__).resolve().parents[3]
+sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
+
+from mesh import load_head  # noqa: E402
+from person import sample_person  # noqa: E402
+from render import BACKGROUNDS, plastic, render, sample_scene  # noqa: E402
+
+
+def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:
+    """Chance that a positive exceeds a negative, ties half (Mann-Whitney)."""
+    difference = positive[:, None] - negative[None, :]
+    return float(((difference > 0) + 0.5 * (difference == 0)).mean())
+
+
+def median_pairwise(embeddings: np.ndarray) -> float:
+    """Median cosine between different rows of unit vectors."""
+    return float(np.median((embeddings @ embeddings.T)[np.triu_indices(len(embeddings), 1)]))
+
+
+def main() -> None:
+    """Render, sample, measure, print."""
+    from PIL import Image
+
+    from evals.faces import measure_face, open_backend
+    from evals.skin_realism_eval import skin_features
+    from lifeos.lora.sample import round_trip, sample_plan
+    from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
+    from lifeos.lora.store import ImageStore
+
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("mpfb2", type=Path)
+    parser.add_argument("base", type=Path)
+    parser.add_argument("out", type=Path)
+    parser.add_argument("--samples", type=int, default=200)
+    parser.add_argument("--steps", type=int, default=16)
+    parser.add_argument("--guidance", type=float, default=3.0)
+    arguments = parser.parse_args()
+    arguments.out.mkdir(parents=True, exist_ok=True)
+    backend = open_backend("yunet_sface", ROOT / "models" / "faces", threads=2)
+    mesh = load_head(arguments.mpfb2)
+    people = [sample_person(mesh, seed) for seed in range(920000, 920080)]  # seen by neither base nor personas
+    rough = [render(mesh, p, sample_scene(p, 0)) for p in people]
+    smooth = [render(mesh, p, plastic(sample_scene(p, 0), 1.0)) for p in people]
+    rough_back, smooth_back = (list(round_trip(x, arguments.base)) for x in (rough, smooth))
+    print("| measure | reached | asked |\n| --- | --- | --- |")
+    error = np.mean([np.abs(a.astype(float) - b).mean() for a, b in zip(rough, rough_back, strict=True)])
+    print(f"| VAE round trip, mean error | {error:.2f}/255 | |")
+    pairs = [(measure_face(backend, a), measure_face(backend, b)) for a, b in zip(rough, rough_back, strict=True)]
+    kept = [float(a.embedding @ b.embedding) for a, b in pairs if a.embedding is not None and b.embedding is not None]
+    print(f"| identity through the VAE, median cosine | {np.median(kept):.3f} (n {len(kept)}) | |")
+    features: dict[str, list[list[float]]] = {}
+    for which, pictures in enumerate((rough_back, smooth_back)):
+        for picture in pictures:
+            found = measure_face(backend, picture)
+            if found.embedding is None:
+                continue
+            for name, value in skin_features(picture, found.faces[0].points).items():
+                if value is not None:
+                    features.setdefault(name, [[], []])[which].append(value)
+    for name, (a, b) in sorted(features.items()):
+        auc = area_under_curve(np.array(a), np.array(b))
+        print(f"| rough against smooth after the VAE, {name} | AUC {max(auc, 1 - auc):.3f} | best >= .9 |")
+
+    store = ImageStore(arguments.out / "store")
+
+    def sample(text: str, seeds: range) -> list[np.ndarray]:
+        plan = SamplePlan((PlannedPrompt("P", text),), tuple(seeds), "dpmsolver++", arguments.steps, arguments.guidance, 128, 128)
+        return [np.asarray(Image.open(i.path).convert("RGB")) for i in sample_plan(plan, arguments.base, None, store).images]
+
+    plain = sample("photo of a person", range(arguments.samples))
+    measured = [measure_face(backend, x) for x in plain]
+    embedded = np.array([m.embedding for m in measured if m.embedding is not None])
+    renders = np.array([a.embedding for a, _ in pairs if a.embedding is not None])
+    print(f"| face found, no trigger | {len(embedded)}/{len(plain)} | >= 97 % |")
+    print(f"| median pairwise similarity of seeds | {median_pairwise(embedded):.3f} | <= {median_pairwise(renders) + 0.10:.3f} (renders {median_pairwise(renders):.3f} + .10) |")
+    turned = {}
+    for facing in ("left", "front", "right"):
+        offsets = []
+        for picture in sample(f"photo of a person, facing {facing}", range(24)):
+            faces = measure_face(backend, picture).faces
+            if len(faces) == 1:
+                points = faces[0].points
+                offsets.append((points[2, 0] - points[:2, 0].mean()) / abs(points[1, 0] - points[0, 0]))
+        turned[facing] = float(np.median(offsets)) if offsets else float("nan")
+    print(f"| nose offset in eye distances, left / front / right | {turned['left']:+.2f} / {turned['front']:+.2f} / {turned['right']:+.2f} | ordered |")
+    hits = total = 0
+    colours = np.array(list(BACKGROUNDS.values())) * 255
+    for index, name in enumerate(BACKGROUNDS):
+        for picture in sample(f"photo of a person, {name} background", range(8)):
+            corner = np.concatenate([picture[:10, :6].reshape(-1, 3), picture[:10, -6:].reshape(-1, 3)])
+            hits += int(np.argmin(np.linalg.norm(colours - np.median(corner, 0), axis=1)) == index)
+            total += 1
+    print(f"| background is the named colour | {hits}/{total} | |")
+    mouths = {}
+    for name in ("neutral", "smiling", "surprised", "frowning"):
+        widths = []
+        for picture in sample(f"photo of a person, {name}, facing front", range(24)):
+            faces = measure_face(backend, picture).faces
+            if len(faces) == 1:
+                points = faces[0].points
+                widths.append(np.linalg.norm(points[4] - points[3]) / np.linalg.norm(points[1] - points[0]))
+        mouths[name] = float(np.median(widths)) if widths else float("nan")
+    print("| mouth width in eye distances | " + ", ".join(f"{k} {v:.3f}" for k, v in mouths.items()) + " | smiling widest |")
+    rows = [np.hstack(rough[:10]), np.hstack(rough_back[:10]), np.hstack(plain[:10]), np.hstack(plain[10:20])]
+    for text in ("smiling, facing left, red background", "surprised, facing right, blue background", "frowning, facing front, green background"):
+        rows.append(np.hstack(sample(f"photo of a person, {text}", range(10))))
+    Image.fromarray(np.vstack(rows)).save(arguments.out / "base.png")
+
+
+if __name__ == "__main__":
+    main()
