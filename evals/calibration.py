@@ -19,6 +19,7 @@ from evals.calibration_statistics import (
     MINIMUM_REFERENCES,
     copy_distances,
     copy_face_p95,
+    skin_bands,
     skin_z_band,
     unit_rows,
     unusable,
@@ -28,7 +29,6 @@ from evals.errors import InputError
 from evals.face_similarity_eval import centroid, leave_one_out
 from evals.inference import clopper_pearson_interval, comparisons_needed, quantile_bounds, upper_quantile
 from evals.policy import CALIBRATION_KEYS
-from evals.skin_realism_eval import skin_bands
 
 SCHEMA = "lifeos.calibration/1"
 LEVEL = 0.95
@@ -55,7 +55,7 @@ class Calibration:
         tau_group: which group set ``tau``: impostors, impostor_images or nulls.
         far_upper: one-sided 95 % upper bound (Clopper-Pearson) of the false accept rate at ``tau``, over the
             independent comparisons.
-        skin_bands: per feature, as ``evals.skin_realism_eval.skin_bands`` gives them over the references.
+        skin_bands: per feature ``{"median", "mad", "count"}`` over the references, natural logarithms.
         counts: references, impostors, impostor_images, nulls, skin, held_out_copy, comparisons, comparisons_needed.
     """
 

@@ -10,13 +10,41 @@ from evals.copying_eval import copy_face
 from evals.errors import InputError
 from evals.face_similarity_eval import centroid
 from evals.inference import upper_quantile
-from evals.skin_realism_eval import skin_bands, skin_z
+from evals.skin_realism_eval import skin_z
 
 MINIMUM_REFERENCES = 4
 # A band that one good image leaves with this chance; the policy's share of images outside is far above it.
 SKIN_OUTSIDE = 0.01
 _UNIT_SLACK = 1e-3
 _MAD_TO_SIGMA = 1.4826
+# References cannot be known to agree better than this, in natural logarithms: with a MAD of zero any image would be
+# infinitely far off.
+_SMALLEST_MAD = 0.02
+
+
+def skin_bands(features: Sequence[Mapping[str, float | None]]) -> dict[str, dict[str, float]]:
+    """Return ``{"median", "mad", "count"}`` per skin feature over images; the MAD is unscaled and at least .02.
+
+    A feature measured on fewer than four images gets no band.
+
+    Args:
+        features: ``evals.skin_realism_eval.skin_features`` of each image: natural logarithms, None where unmeasured.
+
+    Raises:
+        InputError: a value is NaN or infinite.
+    """
+    bands: dict[str, dict[str, float]] = {}
+    for name in sorted({name for row in features for name in row}):
+        present = (row.get(name) for row in features)
+        values = np.array([value for value in present if value is not None], dtype=np.float64)
+        if not np.isfinite(values).all():
+            raise unusable(f"finite values of skin feature {name}", "NaN or infinity")
+        if len(values) < MINIMUM_REFERENCES:
+            continue
+        median = float(np.median(values))
+        mad = max(float(np.median(np.abs(values - median))), _SMALLEST_MAD)
+        bands[name] = {"median": median, "mad": mad, "count": float(len(values))}
+    return bands
 
 
 def skin_z_band(features: Sequence[Mapping[str, float | None]]) -> tuple[float | None, float | None, int]:
@@ -30,15 +58,13 @@ def skin_z_band(features: Sequence[Mapping[str, float | None]]) -> tuple[float |
         features: skin features of each reference, as ``evals.skin_realism_eval.skin_features`` gives them.
 
     Raises:
-        InputError: a feature is not a finite number >= 0.
+        InputError: a feature is NaN or infinite.
     """
+    skin_bands(features)  # refuses NaN before any image is compared
     z: list[float] = []
     for index, own in enumerate(features):
         others = [row for other, row in enumerate(features) if other != index]
-        try:
-            value = skin_z(own, skin_bands(others))
-        except ValueError as error:
-            raise unusable("finite skin features of the references", str(error)) from error
+        value = skin_z(own, skin_bands(others))
         if value is not None:
             z.append(value)
     if len(z) < MINIMUM_REFERENCES:

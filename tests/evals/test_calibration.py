@@ -6,11 +6,11 @@ import pytest
 import scipy.stats
 
 from evals.calibration import Calibration, build_calibration, load_calibration
-from evals.calibration_statistics import skin_z_band
+from evals.calibration_statistics import skin_bands, skin_z_band
 from evals.errors import InputError
 from evals.inference import comparisons_needed
 from evals.policy import CALIBRATION_KEYS
-from evals.skin_realism_eval import FEATURE_SIGNS, skin_bands, skin_z
+from evals.skin_realism_eval import FEATURE_SIGNS, skin_z
 
 BACKEND = {"name": "yunet_sface", "weights": {"sface.onnx": "ab"}, "licence": "Apache-2.0", "detector_size": 320}
 DOMAIN = {"base": "cd", "width": 128, "height": 128, "sampler": "euler"}
@@ -21,7 +21,7 @@ def unit(rows):
 
 
 def skin(rng, count):
-    return [dict(zip(FEATURE_SIGNS, map(float, row), strict=True)) for row in rng.lognormal(0, 0.3, (count, 4))]
+    return [dict(zip(FEATURE_SIGNS, map(float, row), strict=True)) for row in rng.normal(0, 0.3, (count, 4))]
 
 
 def people(seed=0, impostors=320, nulls=0, noise=0.5):
@@ -144,7 +144,7 @@ def test_what_was_not_handed_in_has_no_threshold():
         ({"impostors": people()["impostors"][0]}, "shape"),
         ({"impostor_images": people()["impostors"][:10]}, "impostor_images"),
         ({"reference_skin": [{"fine": 1.0}]}, "reference_skin"),
-        ({"reference_skin": [dict.fromkeys(FEATURE_SIGNS, math.nan)] * 16}, "nan"),
+        ({"reference_skin": [dict.fromkeys(FEATURE_SIGNS, math.nan)] * 16}, "NaN"),
         ({"held_out_copy": [0.4] * 3}, "held_out_copy"),
         ({"held_out_copy": [0.4] * 15 + [0.0]}, "differ from every training"),
         ({"held_out_copy": [0.4] * 15 + [math.nan]}, "NaN"),
@@ -162,6 +162,14 @@ def test_unusable_evidence_is_refused_in_one_line(change, named):
 def test_an_instrument_that_cannot_tell_strangers_from_references_is_refused():
     with pytest.raises(InputError, match="liker to each other"):
         built(**people(noise=30.0))
+
+
+def test_skin_bands_are_median_and_mad_over_the_images_that_have_a_feature():
+    features = [{"a": float(x), "b": 1.0, "c": None if x > 2 else 2.0} for x in range(9)]
+    assert skin_bands(features) == {
+        "a": {"median": 4.0, "mad": float(scipy.stats.median_abs_deviation(range(9))), "count": 9.0},
+        "b": {"median": 1.0, "mad": 0.02, "count": 9.0},
+    }
 
 
 def test_the_skin_band_holds_new_genuine_images_and_is_two_sided():
