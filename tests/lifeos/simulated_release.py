@@ -183,7 +183,7 @@ def make_persona(folder, champion="none"):
 
 def calibrate(folder, artifacts):
     persona = load_persona(folder)
-    measurements = Measurements(artifacts, lambda: Backend(), "simulated")
+    measurements = Measurements(artifacts, Backend, "simulated")
     paths = sorted(persona.references.glob("*.png"))
     records = measurements.of_all(paths, lambda *_: None, "references")
     strangers = np.array([direction(1000 + number) for number in range(320)], dtype=np.float32)

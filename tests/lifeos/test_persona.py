@@ -1,0 +1,68 @@
+import pytest
+
+from lifeos.errors import InputError
+from lifeos.persona import load_persona
+from tests.lifeos.simulated_release import make_persona
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    return make_persona(tmp_path_factory.mktemp("persona"))
+
+
+def edited(folder, tmp_path, file, old, new):
+    for name in ("persona.toml", "prompts.toml"):
+        text = (folder / name).read_text(encoding="utf-8")
+        assert name != file or old in text
+        (tmp_path / name).write_text(text.replace(old, new) if name == file else text, encoding="utf-8")
+    return tmp_path
+
+
+def test_paths_are_resolved_and_prompts_filled(folder):
+    persona = load_persona(folder)
+    assert persona.base.is_dir()
+    assert persona.recipe == folder / "recipe.toml"
+    assert persona.champion_file is None
+    assert persona.fill(persona.prompts_b[3]) == "photo 3 of a pstch person"
+
+
+def test_base_and_face_models_are_relative_to_the_root(folder, tmp_path):
+    base = load_persona(folder).base.as_posix()
+    persona = load_persona(edited(folder, tmp_path, "persona.toml", f'"{base}"', '"models/x"'), root=tmp_path / "root")
+    assert persona.base == tmp_path / "root" / "models/x"
+
+
+def test_a_champion_is_relative_to_the_persona(folder, tmp_path):
+    persona = load_persona(edited(folder, tmp_path, "persona.toml", '"none"', '"best.safetensors"'))
+    assert persona.champion_file == tmp_path / "best.safetensors"
+
+
+@pytest.mark.parametrize(
+    ("file", "old", "new", "named"),
+    [
+        ("persona.toml", "far = 0.01", "far = 1.0", "far"),
+        ("persona.toml", "far = 0.01", "far = nan", "far"),
+        ("persona.toml", 'trigger = "pstch"', 'trigger = "two words"', "trigger"),
+        ("persona.toml", "steps = 2", "steps = 2\nspeed = 9", "speed"),
+        ("persona.toml", "b = [0, 1, 2]", "b = []", "seeds.b"),
+        ("persona.toml", "b = [0, 1, 2]", "b = [-1]", "seeds.b"),
+        ("persona.toml", "width = 128", "width = 100", "width"),
+        ("prompts.toml", '"B01"', '"B00"', "B00 is repeated"),
+        ("prompts.toml", "{class}", "{klass}", "klass"),
+        ("prompts.toml", '"B01"', '"B 01"', "id"),
+    ],
+)
+def test_a_wrong_value_is_named(folder, tmp_path, file, old, new, named):
+    with pytest.raises(InputError, match=named) as caught:
+        load_persona(edited(folder, tmp_path, file, old, new))
+    assert file in str(caught.value)
+    assert "\n" not in str(caught.value)
+
+
+def test_no_folder_and_no_prompts(folder, tmp_path):
+    with pytest.raises(InputError, match="accepted a persona folder"):
+        load_persona(tmp_path / "nobody")
+    edited(folder, tmp_path, "persona.toml", "far", "far")
+    (tmp_path / "prompts.toml").write_text("b = []", encoding="utf-8")
+    with pytest.raises(InputError, match=r"prompts\.toml"):
+        load_persona(tmp_path)

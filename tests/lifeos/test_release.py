@@ -1,0 +1,197 @@
+"""The way of the data in one process, with a simulated engine: what refuses, what is left out, what is made twice."""
+
+import json
+import subprocess
+import sys
+from dataclasses import replace
+
+import pytest
+
+from evals.atomic import write_bytes
+from evals.verdict import Outcome, Verdict
+from lifeos.errors import InputError
+from lifeos.inputs import read_inputs
+from lifeos.lora.sample import encode_png
+from lifeos.release import Release, repro_verdict, walk
+from lifeos.release_inputs import describe, load_engine, repeated_part
+from lifeos.settings import load_project
+from tests.lifeos import simulated_release as simulation
+
+ROW_GATES = ("face_rate", "likeness", "likeness_tail", "skin_realism", "copy_image", "image_flat")
+
+
+@pytest.fixture(scope="module")
+def persona(tmp_path_factory):
+    return simulation.make_persona(tmp_path_factory.mktemp("release"))
+
+
+@pytest.fixture
+def inputs(persona, tmp_path):
+    options = {"persona": str(persona), "artifacts": str(tmp_path / "artifacts"), "history": str(tmp_path / "h.jsonl")}
+    return read_inputs(options, load_project())
+
+
+def walked(inputs, run="run-1"):
+    engine = load_engine(simulation.NAME)
+    described = describe(inputs, engine)
+    described.folder.mkdir(parents=True, exist_ok=True)
+    return walk({**described.request, "run": run, "progress": None}, described.folder)
+
+
+def outcomes(result):
+    return {gate: Verdict.from_json(row).outcome for gate, row in result["verdicts"].items()}
+
+
+def work(inputs):
+    path = inputs.artifacts / "work.log"
+    return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def test_a_good_recipe_passes_every_gate(inputs):
+    result = walked(inputs)
+    assert {gate for gate, outcome in outcomes(result).items() if outcome is not Outcome.PASSED} <= {"champion"}
+    assert result["source"] == "simulation"
+    assert result["made"] == {"trained": True, "images": 24}
+    assert len(work(inputs)) == simulation.STEPS + 24
+    rows = (describe(inputs, simulation).folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+    assert len(rows) == 24
+    assert json.loads(rows[0])["prompt"] == "B00"
+
+
+def test_another_identity_is_rejected_for_its_likeness(inputs, tmp_path):
+    lora = simulation.write_lora(tmp_path / "other.safetensors", identity=2)
+    found = outcomes(walked(replace(inputs, lora=lora)))
+    assert found["likeness"] is Outcome.FAILED
+    assert found["likeness_tail"] is Outcome.FAILED
+    assert found["face_rate"] is Outcome.PASSED
+
+
+def test_refused_weights_make_no_image(inputs, tmp_path):
+    lora = simulation.write_lora(tmp_path / "bad.safetensors", weights=["weights_base"])
+    result = walked(replace(inputs, lora=lora))
+    found = outcomes(result)
+    assert found["weights_base"] is Outcome.FAILED
+    assert found["weights_whole"] is Outcome.PASSED
+    assert {found[gate] for gate in (*ROW_GATES, "repro")} == {Outcome.NOT_EVALUATED}
+    assert "weights refused" in result["verdicts"]["likeness"]["reason"]
+    assert work(inputs) == []
+
+
+def test_finished_images_are_judged_without_weights_or_repro(inputs, tmp_path):
+    folder = tmp_path / "my images"
+    for prompt in range(8):
+        for seed in range(3):
+            number = 90 + 3 * prompt + seed
+            write_bytes(folder / f"P{prompt}_seed{seed}.png", encode_png(simulation.portrait(1, number)))
+    result = walked(replace(inputs, images=folder))
+    found = outcomes(result)
+    assert {found[gate] for gate in ROW_GATES} == {Outcome.PASSED}
+    assert not any(gate.startswith("weights_") or gate == "repro" for gate in found)
+    assert result["hashes"]["lora"] is None
+    assert work(inputs) == []
+
+
+def test_pasted_training_photos_are_found(inputs, persona, tmp_path):
+    folder = tmp_path / "pasted"
+    for number in range(24):
+        source = simulation.portrait(1, 90 + number) if number else None
+        png = (persona / "dataset" / "0000.png").read_bytes() if source is None else encode_png(source)
+        write_bytes(folder / f"P{number % 8}_seed{number // 8}.png", png)
+    assert outcomes(walked(replace(inputs, images=folder)))["copy_image"] is Outcome.FAILED
+
+
+def test_images_of_another_size_are_another_domain(inputs, tmp_path):
+    folder = tmp_path / "small"
+    for number in range(24):
+        image = simulation.portrait(1, 90 + number)[:120, :120]
+        write_bytes(folder / f"P{number % 8}_seed{number // 8}.png", encode_png(image))
+    result = walked(replace(inputs, images=folder))
+    assert outcomes(result)["likeness"] is Outcome.NOT_EVALUATED
+    assert "domain" in result["verdicts"]["likeness"]["reason"]
+
+
+def test_too_few_images_are_not_evaluated(inputs, tmp_path):
+    folder = tmp_path / "few"
+    write_bytes(folder / "a.png", encode_png(simulation.portrait(1, 3)))
+    assert set(outcomes(walked(replace(inputs, images=folder))).values()) == {Outcome.NOT_EVALUATED}
+
+
+def test_without_a_calibration_nothing_is_compared(inputs, tmp_path):
+    persona = simulation.make_persona(tmp_path / "bare")
+    (persona / "calibration.json").unlink()
+    found = outcomes(walked(replace(inputs, persona=persona)))
+    assert found["image_flat"] is Outcome.PASSED
+    compared = (*(gate for gate in ROW_GATES if gate != "image_flat"), "repro")
+    assert {found[gate] for gate in compared} == {Outcome.NOT_EVALUATED}
+
+
+def test_a_champion_shares_prompts_and_noise(inputs, tmp_path):
+    worse = simulation.write_lora(tmp_path / "champion.safetensors", identity=1, note="older")
+    found = outcomes(walked(replace(inputs, champion=str(worse))))
+    assert found["champion"] in (Outcome.PASSED, Outcome.FAILED)
+    assert len([line for line in work(inputs) if line.startswith("sample")]) == 48
+
+
+def test_a_second_walk_makes_nothing(inputs):
+    walked(inputs)
+    before = work(inputs)
+    again = walked(inputs, run="run-2")
+    assert work(inputs) == before
+    assert again["made"] == {"trained": False, "images": 0}
+
+
+def test_renaming_changes_no_verdict_and_another_policy_another_run(inputs, tmp_path):
+    renamed = tmp_path / "elsewhere"
+    persona = simulation.make_persona(renamed)
+    assert outcomes(walked(replace(inputs, persona=persona))) == outcomes(walked(inputs))
+    policy = tmp_path / "policy.toml"
+    policy.write_text(inputs.policy.read_text(encoding="utf-8") + "\n# other\n", encoding="utf-8")
+    engine = load_engine(simulation.NAME)
+    assert describe(inputs, engine).key != describe(replace(inputs, policy=policy), engine).key
+
+
+def test_describing_imports_nothing_heavy(inputs, persona):
+    code = (
+        "import sys; from pathlib import Path; from lifeos.inputs import read_inputs; import lifeos.release;"
+        "from lifeos.release_inputs import describe, load_engine;"
+        "describe(read_inputs({'persona': sys.argv[1]}), load_engine(sys.argv[2]));"
+        "heavy = {'torch', 'diffusers', 'onnxruntime', 'transformers'} & set(sys.modules);"
+        "sys.exit(str(heavy) if heavy else 0)"
+    )
+    inspected = subprocess.run(
+        [sys.executable, "-c", code, str(persona), simulation.NAME],
+        cwd=inputs.project.root, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert inspected.returncode == 0, inspected.stderr
+
+
+@pytest.mark.parametrize(
+    ("pairs", "outcome"),
+    [
+        ([[0.8, 0.801], [0.7, 0.7]], Outcome.PASSED),
+        ([[0.8, 0.805], [0.7, 0.7]], Outcome.FAILED),
+        ([[0.8, None], [0.7, 0.7]], Outcome.FAILED),
+        ([[None, None], [None, None]], Outcome.NOT_EVALUATED),
+        ([], Outcome.NOT_EVALUATED),
+    ],
+)
+def test_repro(pairs, outcome):
+    assert repro_verdict(pairs).outcome is outcome
+
+
+def test_what_is_repeated():
+    prompts = [f"B{number:02}" for number in range(24)]
+    assert repeated_part(prompts, [100, 101, 102, 103]) == (["B00"], [100, 101])
+    some, seeds = repeated_part(prompts, [100, 101, 102, 103], share=0.2)
+    assert len(some) * len(seeds) >= 20
+    assert len(set(some)) == len(some)
+    assert repeated_part(["B00", "B01"], [5]) == (["B00", "B01"], [5])
+
+
+def test_a_gate_without_a_verdict_is_not_evaluated():
+    assert Release({}, "why").verdict("likeness").outcome is Outcome.NOT_EVALUATED
+
+
+def test_an_unknown_engine_is_an_input_error():
+    with pytest.raises(InputError, match="--release-engine"):
+        load_engine("no.such.module")
