@@ -157,6 +157,39 @@ def retrain_lora(
 
 
 @app.command()
+def calibrate(
+    persona: Annotated[Path, typer.Argument(help="Persona folder.", metavar="PERSONA")],
+    far: Annotated[float | None, typer.Option(help="False accept rate; default: the persona's own.")] = None,
+    impostors: Annotated[Path | None, typer.Option(help="Pictures of other people, one each.", metavar="FOLDER")] = None,
+    as_json: _Json = False,
+    artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
+) -> int:
+    """Derive a persona's thresholds from its references, from strangers and from the base without a LoRA."""
+    from lifeos.calibrate import calibrate as build
+    from lifeos.persona import load_persona
+    from lifeos.report.terminal import show_progress
+    from lifeos.settings import load_project
+
+    project = load_project()
+    loaded = load_persona(persona if persona.is_dir() else project.root / "personas" / persona)
+    with show_progress() as progress:
+        calibration = build(
+            loaded, artifacts or project.path("artifacts"), far=far, impostor_images=impostors, progress=progress
+        )
+    calibration.save(loaded.calibration)
+    answer = {"schema": "lifeos.calibrate/1", "file": str(loaded.calibration), "sha256": calibration.content_hash,
+              "far": calibration.far, "thresholds": calibration.thresholds, "counts": calibration.counts}  # fmt: skip
+    if as_json:
+        print(json.dumps(answer, allow_nan=False))
+        return 0
+    counts = ", ".join(f"{name} {count}" for name, count in calibration.counts.items())
+    print(f"{loaded.calibration}: false accept rate {calibration.far:g}; {counts}")
+    for name, value in calibration.thresholds.items():
+        print(f"  {name:24} {'not derived' if value is None else format(value, '.4f')}")
+    return 0
+
+
+@app.command()
 def settings(as_json: _Json = False) -> int:
     """Show every setting: value, where it comes from, meaning."""
     from lifeos.settings import load_project, settings_table
