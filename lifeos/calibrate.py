@@ -154,7 +154,8 @@ def _sample_nulls(
         plan = SamplePlan(
             prompts=(PlannedPrompt(prompt.id, text),), seeds=tuple(range(first, first + each)),
             sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
-            width=persona.sampler.width, height=persona.sampler.height, family=persona.family,
+            width=persona.sampler.width, height=persona.sampler.height,
+            dtype=persona.sampler.dtype, family=persona.family,
         )  # fmt: skip
         result = sample_once(plan, persona.base, None, artifacts, progress)
         rows += [r["embedding"] for r in measurements.of_all([i.path for i in result.images], progress, "null faces")]

@@ -2,7 +2,7 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
@@ -36,13 +36,14 @@ class Prompt(_Strict):
 
 
 class Sampler(_Strict):
-    """How an image is rendered: sampler name, steps, guidance scale, size in pixels."""
+    """How an image is rendered: sampler name, steps, guidance scale, size in pixels, arithmetic of the denoiser."""
 
     name: _Text
     steps: Annotated[int, Field(ge=1, le=1000)]
     guidance: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
     width: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     height: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
+    dtype: Literal["float32", "bfloat16"] = "float32"
 
 
 class Seeds(_Strict):

@@ -113,6 +113,7 @@ def release_plan(persona: Persona, prompts: Sequence[str] | None = None, seeds: 
         guidance=persona.sampler.guidance,
         width=persona.sampler.width,
         height=persona.sampler.height,
+        dtype=persona.sampler.dtype,
         family=persona.family,
     )
 
@@ -132,6 +133,7 @@ def release_domain(persona: Persona, base: str, size: Sequence[int]) -> dict[str
         "sampler": persona.sampler.name,
         "steps": persona.sampler.steps,
         "guidance": persona.sampler.guidance,
+        "dtype": persona.sampler.dtype,
     }
 
 
