@@ -31,7 +31,7 @@ FIRST_NULL_SEED = 700_000
 
 @dataclass(frozen=True)
 class Strangers:
-    """Faces that are not the persona: ``identities`` f32[m,d] (one image a person) and ``nulls`` f32[j,d] (one a seed)."""
+    """Faces that are not the persona: ``identities`` f32[m,d], one a person, and ``nulls`` f32[j,d], one a seed."""
 
     identities: NDArray[np.float32]
     nulls: NDArray[np.float32]

@@ -33,7 +33,9 @@ def main(arguments: list[str]) -> int:
     as_json = "--json" in own
     try:
         result = app(own or ["--help"], prog_name="lifeos", standalone_mode=False, obj=rest)
-        return result if isinstance(result, int) else 0
+        # typer turns Ctrl-C into this status by itself.
+        interrupted = result == EXIT_INTERRUPTED
+        return _complain("interrupted", result, as_json) if interrupted else result if isinstance(result, int) else 0
     except InputError as error:
         return _complain(str(error), EXIT_USAGE, as_json)
     except TyperException as error:
@@ -160,7 +162,7 @@ def retrain_lora(
 def calibrate(
     persona: Annotated[Path, typer.Argument(help="Persona folder.", metavar="PERSONA")],
     far: Annotated[float | None, typer.Option(help="False accept rate; default: the persona's own.")] = None,
-    impostors: Annotated[Path | None, typer.Option(help="Pictures of other people, one each.", metavar="FOLDER")] = None,
+    impostors: Annotated[Path | None, typer.Option(help="Pictures of others, one each.", metavar="FOLDER")] = None,
     as_json: _Json = False,
     artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
 ) -> int:

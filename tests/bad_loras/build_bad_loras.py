@@ -21,8 +21,21 @@ OTHER_IDENTITY = 930000  # neither in base training nor an impostor nor a person
 
 def dataset(mpfb2: Path, folder: Path, identity: int, smoothness: float) -> Path:
     """Render the training images of an identity, captioned with the demo's trigger."""
-    command = [sys.executable, str(BUILD / "make_persona.py"), str(mpfb2), str(folder), "--identity", str(identity),
-               "--trigger", "pstch", "--name", folder.name, "--smoothness", str(smoothness), "--dataset-only"]  # fmt: skip
+    command = [
+        sys.executable,
+        str(BUILD / "make_persona.py"),
+        str(mpfb2),
+        str(folder),
+        "--identity",
+        str(identity),
+        "--trigger",
+        "pstch",
+        "--name",
+        folder.name,
+        "--smoothness",
+        str(smoothness),
+        "--dataset-only",
+    ]
     subprocess.run(command, check=True, cwd=BUILD)
     return folder / "dataset"
 
@@ -47,7 +60,9 @@ def main() -> None:
         elif name == "overcooked":
             recipe = good.model_copy(update={"steps": good.steps * 10})
         elif name == "other_identity":
-            recipe = good.model_copy(update={"dataset": dataset(arguments.mpfb2.resolve(), work / name, OTHER_IDENTITY, 0.0)})
+            recipe = good.model_copy(
+                update={"dataset": dataset(arguments.mpfb2.resolve(), work / name, OTHER_IDENTITY, 0.0)}
+            )
         elif name == "plastic":
             recipe = good.model_copy(update={"dataset": dataset(arguments.mpfb2.resolve(), work / name, 900000, 1.0)})
         else:

@@ -24,11 +24,16 @@ def main() -> None:
     arguments = parser.parse_args()
     run, out = arguments.run, arguments.out
     pipeline = StableDiffusionPipeline(
-        vae=AutoencoderKL.from_pretrained(run / "vae").half(), text_encoder=CLIPTextModel.from_pretrained(run / "text_encoder").half(),
-        tokenizer=CLIPTokenizer.from_pretrained(run / "tokenizer"), unet=UNet2DConditionModel.from_pretrained(run / "unet").half(),
-        scheduler=DDPMScheduler.from_pretrained(run / "scheduler"), safety_checker=None, feature_extractor=None,
-        image_encoder=None, requires_safety_checker=False,
-    )  # fmt: skip
+        vae=AutoencoderKL.from_pretrained(run / "vae").half(),
+        text_encoder=CLIPTextModel.from_pretrained(run / "text_encoder").half(),
+        tokenizer=CLIPTokenizer.from_pretrained(run / "tokenizer"),
+        unet=UNet2DConditionModel.from_pretrained(run / "unet").half(),
+        scheduler=DDPMScheduler.from_pretrained(run / "scheduler"),
+        safety_checker=None,
+        feature_extractor=None,
+        image_encoder=None,
+        requires_safety_checker=False,
+    )
     for part in ("vae", "text_encoder", "tokenizer", "unet", "scheduler"):
         shutil.rmtree(out / part, ignore_errors=True)
     pipeline.save_pretrained(out, safe_serialization=True, max_shard_size="14MB")
@@ -38,11 +43,25 @@ def main() -> None:
     if not all(torch.isfinite(p).all() for p in [*loaded.unet.parameters(), *loaded.vae.parameters()]):
         raise ValueError(f"{out}: accepted finite weights, got some that overflow 16 bits")
     seeds = tomllib.loads((HERE / "seeds.toml").read_text())
-    files = sorted(p for p in out.rglob("*") if p.is_file() and "build" not in p.parts and p.name not in ("manifest.toml", "README.md") and "LICENSES" not in p.parts)
-    lines = ["# What assemble.py wrote: SHA-256 and bytes of every file of the base.", f"identities = {seeds['identities']['base']}", "", "[files]"]
+    files = sorted(
+        p
+        for p in out.rglob("*")
+        if p.is_file()
+        and "build" not in p.parts
+        and p.name not in ("manifest.toml", "README.md")
+        and "LICENSES" not in p.parts
+    )
+    lines = [
+        "# What assemble.py wrote: SHA-256 and bytes of every file of the base.",
+        f"identities = {seeds['identities']['base']}",
+        "",
+        "[files]",
+    ]
     for path in files:
         data = path.read_bytes()
-        lines.append(f'"{path.relative_to(out).as_posix()}" = {{ sha256 = "{hashlib.sha256(data).hexdigest()}", bytes = {len(data)} }}')
+        lines.append(
+            f'"{path.relative_to(out).as_posix()}" = {{ sha256 = "{hashlib.sha256(data).hexdigest()}", bytes = {len(data)} }}'
+        )
     (out / "manifest.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     print(f"{sum(p.stat().st_size for p in files) / 1e6:.1f} MB in {len(files)} files")
 

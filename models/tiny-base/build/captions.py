@@ -8,11 +8,49 @@ from pathlib import Path
 import numpy as np
 
 WORDS = (
-    "a", "photo", "of", "person", "man", "woman", "young", "old", "pale", "fair", "tan", "brown", "dark", "bald",
-    "cropped", "short", "curly", "long", "black", "auburn", "blond", "grey", "hair", "neutral", "smiling", "surprised",
-    "frowning", "facing", "left", "front", "right", "soft", "hard", "light", "red", "blue", "green", "yellow", "white",
-    "background", "portrait", "close",
-)  # fmt: skip
+    "a",
+    "photo",
+    "of",
+    "person",
+    "man",
+    "woman",
+    "young",
+    "old",
+    "pale",
+    "fair",
+    "tan",
+    "brown",
+    "dark",
+    "bald",
+    "cropped",
+    "short",
+    "curly",
+    "long",
+    "black",
+    "auburn",
+    "blond",
+    "grey",
+    "hair",
+    "neutral",
+    "smiling",
+    "surprised",
+    "frowning",
+    "facing",
+    "left",
+    "front",
+    "right",
+    "soft",
+    "hard",
+    "light",
+    "red",
+    "blue",
+    "green",
+    "yellow",
+    "white",
+    "background",
+    "portrait",
+    "close",
+)
 # Words without a meaning, for personas: each is one token whose embedding base training leaves as it was drawn.
 TRIGGERS = ("pstch", "qvrnl", "zkwlo", "mbxtr", "ohwx", "sksqz", "trvbn", "wqlfd")
 CONTEXT = 32
@@ -54,7 +92,9 @@ def build_tokenizer(folder: Path):  # type: ignore[no-untyped-def]
     tokenizer = CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CONTEXT)
     tokenizer.save_pretrained(folder)
     (folder / "vocab.json").write_text(json.dumps(vocabulary, ensure_ascii=False), encoding="utf-8")
-    (folder / "merges.txt").write_text("#version: 0.2\n" + "\n".join(" ".join(m) for m in merges) + "\n", encoding="utf-8")
+    (folder / "merges.txt").write_text(
+        "#version: 0.2\n" + "\n".join(" ".join(m) for m in merges) + "\n", encoding="utf-8"
+    )
     for word in (*WORDS, *TRIGGERS):
         tokens = tokenizer(word).input_ids
         if len(tokens) != 3:
@@ -77,7 +117,11 @@ def random_caption(traits: dict[str, str], mirrored: bool, rng: np.random.Genera
     facing = traits["facing"]
     if mirrored:
         facing = {"left": "right", "right": "left"}.get(facing, facing)
-    chosen = [(traits["expression"], 0.85), (f"facing {facing}", 0.85), (f"{traits['light']} light", 0.6),
-              (f"{traits['background']} background", 0.85)]  # fmt: skip
+    chosen = [
+        (traits["expression"], 0.85),
+        (f"facing {facing}", 0.85),
+        (f"{traits['light']} light", 0.6),
+        (f"{traits['background']} background", 0.85),
+    ]
     parts += [text for text, chance in chosen if rng.random() < chance]
     return ", ".join(parts)

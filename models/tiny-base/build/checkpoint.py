@@ -10,12 +10,20 @@ import torch
 from safetensors.torch import load_file, save_file
 
 
-def save(path: Path, step: int, modules: dict[str, torch.nn.Module], optimizers: dict[str, torch.optim.Optimizer],
-         averages: dict[str, list[torch.Tensor]], facts: dict[str, object] | None = None) -> None:  # fmt: skip
+def save(
+    path: Path,
+    step: int,
+    modules: dict[str, torch.nn.Module],
+    optimizers: dict[str, torch.optim.Optimizer],
+    averages: dict[str, list[torch.Tensor]],
+    facts: dict[str, object] | None = None,
+) -> None:
     """Write the state to `path` in one rename; `facts` (JSON) are for people."""
     tensors: dict[str, torch.Tensor] = {}
     for name, module in modules.items():
-        tensors |= {f"module/{name}/{key}": value.detach().cpu().contiguous() for key, value in module.state_dict().items()}
+        tensors |= {
+            f"module/{name}/{key}": value.detach().cpu().contiguous() for key, value in module.state_dict().items()
+        }
     for name, optimizer in optimizers.items():
         for index, state in optimizer.state_dict()["state"].items():
             for key, value in state.items():
@@ -28,8 +36,12 @@ def save(path: Path, step: int, modules: dict[str, torch.nn.Module], optimizers:
     os.replace(partial, path)
 
 
-def load(path: Path, modules: dict[str, torch.nn.Module], optimizers: dict[str, torch.optim.Optimizer],
-         averages: dict[str, list[torch.Tensor]]) -> int:  # fmt: skip
+def load(
+    path: Path,
+    modules: dict[str, torch.nn.Module],
+    optimizers: dict[str, torch.optim.Optimizer],
+    averages: dict[str, list[torch.Tensor]],
+) -> int:
     """Restore a state written by `save` in place and return its step; 0 where there is no file."""
     from safetensors import safe_open
 

@@ -78,15 +78,21 @@ def main() -> None:
     store = ImageStore(arguments.out / "store")
 
     def sample(text: str, seeds: range) -> list[np.ndarray]:
-        plan = SamplePlan((PlannedPrompt("P", text),), tuple(seeds), "dpmsolver++", arguments.steps, arguments.guidance, 128, 128)
-        return [np.asarray(Image.open(i.path).convert("RGB")) for i in sample_plan(plan, arguments.base, None, store).images]
+        plan = SamplePlan(
+            (PlannedPrompt("P", text),), tuple(seeds), "dpmsolver++", arguments.steps, arguments.guidance, 128, 128
+        )
+        return [
+            np.asarray(Image.open(i.path).convert("RGB")) for i in sample_plan(plan, arguments.base, None, store).images
+        ]
 
     plain = sample("photo of a person", range(arguments.samples))
     measured = [measure_face(backend, x) for x in plain]
     embedded = np.array([m.embedding for m in measured if m.embedding is not None])
     renders = np.array([a.embedding for a, _ in pairs if a.embedding is not None])
     print(f"| face found, no trigger | {len(embedded)}/{len(plain)} | >= 97 % |")
-    print(f"| median pairwise similarity of seeds | {median_pairwise(embedded):.3f} | <= {median_pairwise(renders) + 0.10:.3f} (renders {median_pairwise(renders):.3f} + .10) |")
+    print(
+        f"| median pairwise similarity of seeds | {median_pairwise(embedded):.3f} | <= {median_pairwise(renders) + 0.10:.3f} (renders {median_pairwise(renders):.3f} + .10) |"
+    )
     turned = {}
     for facing in ("left", "front", "right"):
         offsets = []
@@ -96,7 +102,9 @@ def main() -> None:
                 points = faces[0].points
                 offsets.append((points[2, 0] - points[:2, 0].mean()) / abs(points[1, 0] - points[0, 0]))
         turned[facing] = float(np.median(offsets)) if offsets else float("nan")
-    print(f"| nose offset in eye distances, left / front / right | {turned['left']:+.2f} / {turned['front']:+.2f} / {turned['right']:+.2f} | ordered |")
+    print(
+        f"| nose offset in eye distances, left / front / right | {turned['left']:+.2f} / {turned['front']:+.2f} / {turned['right']:+.2f} | ordered |"
+    )
     hits = total = 0
     colours = np.array(list(BACKGROUNDS.values())) * 255
     for index, name in enumerate(BACKGROUNDS):
@@ -114,9 +122,17 @@ def main() -> None:
                 points = faces[0].points
                 widths.append(np.linalg.norm(points[4] - points[3]) / np.linalg.norm(points[1] - points[0]))
         mouths[name] = float(np.median(widths)) if widths else float("nan")
-    print("| mouth width in eye distances | " + ", ".join(f"{k} {v:.3f}" for k, v in mouths.items()) + " | smiling widest |")
+    print(
+        "| mouth width in eye distances | "
+        + ", ".join(f"{k} {v:.3f}" for k, v in mouths.items())
+        + " | smiling widest |"
+    )
     rows = [np.hstack(rough[:10]), np.hstack(rough_back[:10]), np.hstack(plain[:10]), np.hstack(plain[10:20])]
-    for text in ("smiling, facing left, red background", "surprised, facing right, blue background", "frowning, facing front, green background"):
+    for text in (
+        "smiling, facing left, red background",
+        "surprised, facing right, blue background",
+        "frowning, facing front, green background",
+    ):
         rows.append(np.hstack(sample(f"photo of a person, {text}", range(10))))
     Image.fromarray(np.vstack(rows)).save(arguments.out / "base.png")
 

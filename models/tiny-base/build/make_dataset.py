@@ -20,10 +20,15 @@ SHARD = 50
 def traits(person, scene) -> dict[str, str]:  # type: ignore[no-untyped-def]
     """Everything a caption may say about one picture."""
     return {
-        "age": person.age_word, "tone": person.tone_word, "sex": "man" if person.male > 0.5 else "woman",
-        "hair": person.hair_words, "expression": scene.expression, "facing": scene.facing, "light": scene.light,
+        "age": person.age_word,
+        "tone": person.tone_word,
+        "sex": "man" if person.male > 0.5 else "woman",
+        "hair": person.hair_words,
+        "expression": scene.expression,
+        "facing": scene.facing,
+        "light": scene.light,
         "background": scene.background,
-    }  # fmt: skip
+    }
 
 
 def render_shard(mpfb2: str, out: str, first: int, end: int, each: int) -> str:
@@ -64,7 +69,14 @@ def main() -> None:
     arguments.out.mkdir(parents=True, exist_ok=True)
     with ProcessPoolExecutor(arguments.workers) as pool:
         jobs = [
-            pool.submit(render_shard, str(arguments.mpfb2), str(arguments.out), first, min(first + SHARD, arguments.end), arguments.each)
+            pool.submit(
+                render_shard,
+                str(arguments.mpfb2),
+                str(arguments.out),
+                first,
+                min(first + SHARD, arguments.end),
+                arguments.each,
+            )
             for first in range(arguments.first, arguments.end, SHARD)
         ]
         for job in as_completed(jobs):

@@ -30,7 +30,9 @@ def write_pictures(mesh, identity: int, folder: Path, indices: range, subject: s
         picture = render(mesh, person, plastic(scene, smoothness) if smoothness else scene)
         Image.fromarray(picture).save(folder / f"{number:04d}.png", optimize=True)
         if subject:
-            (folder / f"{number:04d}.txt").write_text(caption(person, scene, subject, traits=False) + "\n", encoding="utf-8")
+            (folder / f"{number:04d}.txt").write_text(
+                caption(person, scene, subject, traits=False) + "\n", encoding="utf-8"
+            )
 
 
 def write_prompts(path: Path) -> None:
@@ -41,8 +43,10 @@ def write_prompts(path: Path) -> None:
         backgrounds = [str(x) for _ in range(4) for x in rng.permutation(list(BACKGROUNDS))]
         for n in range(count):
             expression = list(EXPRESSIONS)[(n + n // 4) % 4]
-            text = (f"photo of a {{trigger}} {{class}}, {expression}, facing {FACINGS[n % 3]}, "
-                    f"{LIGHTS[(n // 3) % 2]} light, {backgrounds[n]} background")  # fmt: skip
+            text = (
+                f"photo of a {{trigger}} {{class}}, {expression}, facing {FACINGS[n % 3]}, "
+                f"{LIGHTS[(n // 3) % 2]} light, {backgrounds[n]} background"
+            )
             lines += [f"[[{letter}]]", f'id = "{letter.upper()}{n + 1:02d}"', f'text = "{text}"', ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 
@@ -60,11 +64,19 @@ def main() -> None:
     parser.add_argument("--dataset-only", action="store_true")
     arguments = parser.parse_args()
     mesh = load_head(arguments.mpfb2)
-    write_pictures(mesh, arguments.identity, arguments.folder / "dataset", range(*seeds["persona_training"]),
-                   f"{arguments.trigger} person", arguments.smoothness)  # fmt: skip
+    write_pictures(
+        mesh,
+        arguments.identity,
+        arguments.folder / "dataset",
+        range(*seeds["persona_training"]),
+        f"{arguments.trigger} person",
+        arguments.smoothness,
+    )
     if arguments.dataset_only:
         return
-    write_pictures(mesh, arguments.identity, arguments.folder / "references", range(*seeds["persona_references"]), None, 0.0)
+    write_pictures(
+        mesh, arguments.identity, arguments.folder / "references", range(*seeds["persona_references"]), None, 0.0
+    )
     write_prompts(arguments.folder / "prompts.toml")
 
 

@@ -15,9 +15,15 @@ import numpy as np
 HEAD_GROUPS = ("body", "helper-l-eye", "helper-r-eye", "helper-upper-teeth", "helper-lower-teeth", "helper-tongue")
 LASH_GROUPS = ("helper-l-eyelashes-1", "helper-l-eyelashes-2", "helper-r-eyelashes-1", "helper-r-eyelashes-2")
 OPPOSITES = (
-    ("incr", "decr"), ("up", "down"), ("in", "out"), ("convex", "concave"), ("forward", "backward"),
-    ("compress", "uncompress"), ("1", "2"), ("nubian", "greek"),
-)  # fmt: skip
+    ("incr", "decr"),
+    ("up", "down"),
+    ("in", "out"),
+    ("convex", "concave"),
+    ("forward", "backward"),
+    ("compress", "uncompress"),
+    ("1", "2"),
+    ("nubian", "greek"),
+)
 FACE_FOLDERS = ("cheek", "chin", "ears", "eyebrows", "eyes", "forehead", "head", "mouth", "nose", "neck")
 # Whole-head translations lift the head off the neck; ages are a macro of their own.
 SKIPPED = ("head-trans", "neck-trans", "head-age", "head-angle", "back-scale", "neck-double")
@@ -68,10 +74,13 @@ class HeadMesh:
                 continue
             stem, _, ending = name.rpartition("-")
             partner = next(
-                (f"{stem}-{b if ending == a else a}" for a, b in OPPOSITES
-                 if ending in (a, b) and f"{stem}-{b if ending == a else a}" in names),
+                (
+                    f"{stem}-{b if ending == a else a}"
+                    for a, b in OPPOSITES
+                    if ending in (a, b) and f"{stem}-{b if ending == a else a}" in names
+                ),
                 None,
-            )  # fmt: skip
+            )
             taken |= {name, partner or name}
             axes.append((name, partner))
         return axes
@@ -99,9 +108,13 @@ def load_head(folder: Path) -> HeadMesh:
             for i in range(1, len(corners) - 1):
                 faces.setdefault(group, []).append([corners[0], corners[i], corners[i + 1]])
     return HeadMesh(
-        folder, np.array(vertices), np.array(uv), {k: np.array(v) for k, v in faces.items()},
-        _mask(folder, "mpfb_lips.jpg"), _mask(folder, "mpfb_ears.jpg"),
-    )  # fmt: skip
+        folder,
+        np.array(vertices),
+        np.array(uv),
+        {k: np.array(v) for k, v in faces.items()},
+        _mask(folder, "mpfb_lips.jpg"),
+        _mask(folder, "mpfb_ears.jpg"),
+    )
 
 
 def _mask(folder: Path, name: str) -> np.ndarray:

@@ -8,13 +8,18 @@ import numpy as np
 from mesh import HeadMesh
 
 HAIR_COLOURS = {  # linear RGB of a strand
-    "black": (0.012, 0.010, 0.010), "brown": (0.075, 0.036, 0.016), "auburn": (0.17, 0.045, 0.018),
-    "blond": (0.42, 0.27, 0.11), "grey": (0.33, 0.33, 0.34),
-}  # fmt: skip
+    "black": (0.012, 0.010, 0.010),
+    "brown": (0.075, 0.036, 0.016),
+    "auburn": (0.17, 0.045, 0.018),
+    "blond": (0.42, 0.27, 0.11),
+    "grey": (0.33, 0.33, 0.34),
+}
 HAIR_STYLES = ("bald", "cropped", "short", "curly", "long")
 IRIS = ((0.06, 0.028, 0.012), (0.16, 0.075, 0.03), (0.11, 0.16, 0.24), (0.10, 0.17, 0.09), (0.16, 0.18, 0.19))
 # Skin along melanin 0..1, linear RGB; interpolated from reflectances measured by eye on the rendered result.
-SKIN = np.array([[0.66, 0.42, 0.33], [0.52, 0.30, 0.205], [0.36, 0.185, 0.105], [0.185, 0.083, 0.043], [0.068, 0.030, 0.018]])  # fmt: skip
+SKIN = np.array(
+    [[0.66, 0.42, 0.33], [0.52, 0.30, 0.205], [0.36, 0.185, 0.105], [0.185, 0.083, 0.043], [0.068, 0.030, 0.018]]
+)
 
 
 @dataclass(frozen=True)
@@ -107,24 +112,47 @@ def sample_person(mesh: HeadMesh, seed: int) -> Person:
     style = str(rng.choice(HAIR_STYLES, p=styles))
     receding = rng.beta(1.2, 4) * male
     return Person(
-        seed=seed, shape=shape, melanin=melanin, age=age, male=male,
+        seed=seed,
+        shape=shape,
+        melanin=melanin,
+        age=age,
+        male=male,
         undertone=tuple(float(x) for x in 1 + rng.normal(0, [0.05, 0.045, 0.07])),  # type: ignore[arg-type]
-        hair_style=style, hair_colour=colour,
+        hair_style=style,
+        hair_colour=colour,
         hair_rgb=tuple(float(x) for x in np.array(HAIR_COLOURS[colour]) * rng.uniform(0.75, 1.35)),  # type: ignore[arg-type]
         hairline=(
-            float(rng.uniform(1.27, 1.45) - 0.3 * receding), float(rng.uniform(1.36, 1.52) - 0.5 * receding),
-            float(rng.uniform(1.72, 1.92)), float(rng.uniform(2.4, 2.6)), float(rng.choice([0, rng.uniform(-0.05, 0.1)])),
+            float(rng.uniform(1.27, 1.45) - 0.3 * receding),
+            float(rng.uniform(1.36, 1.52) - 0.5 * receding),
+            float(rng.uniform(1.72, 1.92)),
+            float(rng.uniform(2.4, 2.6)),
+            float(rng.choice([0, rng.uniform(-0.05, 0.1)])),
         ),
-        hair_volume=float(rng.uniform(0.6, 1.4)), hair_length=float(rng.uniform(0, 1)),
+        hair_volume=float(rng.uniform(0.6, 1.4)),
+        hair_length=float(rng.uniform(0, 1)),
         parting=float(rng.choice([9.0, rng.uniform(-0.7, 0.7)], p=[0.6, 0.4])),
-        iris=tuple(float(x) for x in np.array(IRIS[int(rng.choice(5, p=[0.7, 0.24, 0.02, 0.02, 0.02] if dark_hair else [0.22, 0.24, 0.26, 0.16, 0.12]))]) * rng.uniform(0.8, 1.25)),  # type: ignore[arg-type]
+        iris=tuple(
+            float(x)
+            for x in np.array(
+                IRIS[
+                    int(rng.choice(5, p=[0.7, 0.24, 0.02, 0.02, 0.02] if dark_hair else [0.22, 0.24, 0.26, 0.16, 0.12]))
+                ]
+            )
+            * rng.uniform(0.8, 1.25)
+        ),  # type: ignore[arg-type]
         lip_redness=float(rng.uniform(0.3, 1.1) * (1.25 - 0.45 * male)),
-        brow=(float(rng.uniform(0.112, 0.15)), float(rng.uniform(0.55, 1.0) * (0.75 + 0.6 * male)),
-              float(rng.uniform(0.82, 1.12)), float(rng.uniform(-0.02, 0.018))),
+        brow=(
+            float(rng.uniform(0.112, 0.15)),
+            float(rng.uniform(0.55, 1.0) * (0.75 + 0.6 * male)),
+            float(rng.uniform(0.82, 1.12)),
+            float(rng.uniform(-0.02, 0.018)),
+        ),
         freckles=float(rng.choice([0, rng.uniform(0.25, 1)], p=[0.6, 0.4]) * (1 - 0.5 * melanin)),
         moles=float(rng.choice([0, rng.uniform(0.3, 1)], p=[0.5, 0.5])),
-        blotches=float(rng.uniform(0.5, 1.5)), pores=float(rng.uniform(0.75, 1.3)), oil=float(rng.uniform(0.3, 1.0)),
+        blotches=float(rng.uniform(0.5, 1.5)),
+        pores=float(rng.uniform(0.75, 1.3)),
+        oil=float(rng.uniform(0.3, 1.0)),
         beard=float(rng.choice([0, rng.uniform(0.15, 0.95)], p=[0.4, 0.6]) * (male > 0.6)),
         blush=float(rng.uniform(0.2, 1.0)),
         cloth=tuple(float(x) for x in rng.uniform(0.02, 0.45, 3)),  # type: ignore[arg-type]
-    )  # fmt: skip
+    )

@@ -11,17 +11,33 @@ from person import Person
 from raster import raster, raster_hair, scalp_share, solid_noise, spots
 
 BACKGROUNDS = {  # sRGB
-    "red": (0.62, 0.13, 0.13), "blue": (0.14, 0.30, 0.66), "green": (0.17, 0.48, 0.22), "yellow": (0.85, 0.70, 0.22),
-    "grey": (0.50, 0.50, 0.51), "white": (0.90, 0.90, 0.89), "black": (0.05, 0.05, 0.06),
-}  # fmt: skip
+    "red": (0.62, 0.13, 0.13),
+    "blue": (0.14, 0.30, 0.66),
+    "green": (0.17, 0.48, 0.22),
+    "yellow": (0.85, 0.70, 0.22),
+    "grey": (0.50, 0.50, 0.51),
+    "white": (0.90, 0.90, 0.89),
+    "black": (0.05, 0.05, 0.06),
+}
 EXPRESSIONS: dict[str, dict[str, float]] = {
     "neutral": {},
     "smiling": {"mouth-corner-puller": 1.0, "mouth-part-later": 0.55, "eye-left-slit": 0.35, "eye-right-slit": 0.35},
-    "surprised": {"mouth-open": 0.62, "eyebrows-left-up": 1.0, "eyebrows-right-up": 1.0, "eye-left-opened-up": 0.8,
-                  "eye-right-opened-up": 0.8},
-    "frowning": {"eyebrows-left-down": 1.0, "eyebrows-right-down": 1.0, "mouth-depression": 0.8, "mouth-compression": 0.4,
-                 "eye-left-slit": 0.3, "eye-right-slit": 0.3},
-}  # fmt: skip
+    "surprised": {
+        "mouth-open": 0.62,
+        "eyebrows-left-up": 1.0,
+        "eyebrows-right-up": 1.0,
+        "eye-left-opened-up": 0.8,
+        "eye-right-opened-up": 0.8,
+    },
+    "frowning": {
+        "eyebrows-left-down": 1.0,
+        "eyebrows-right-down": 1.0,
+        "mouth-depression": 0.8,
+        "mouth-compression": 0.4,
+        "eye-left-slit": 0.3,
+        "eye-right-slit": 0.3,
+    },
+}
 FACINGS = ("left", "front", "right")
 LIGHTS = ("soft", "hard")
 
@@ -56,26 +72,36 @@ def sample_scene(person: Person, index: int) -> Scene:
     """Picture number `index` of `person`, a pure function of both."""
     rng = np.random.default_rng([20260102, person.seed, index])
     facing = FACINGS[int(rng.integers(3))]
-    yaw = {"left": -1, "front": 0, "right": 1}[facing] * rng.uniform(0.26, 0.55) + rng.uniform(-0.1, 0.1) * (facing == "front")
+    yaw = {"left": -1, "front": 0, "right": 1}[facing] * rng.uniform(0.26, 0.55) + rng.uniform(-0.1, 0.1) * (
+        facing == "front"
+    )
     light = LIGHTS[int(rng.integers(2))]
     side = float(rng.uniform(0.25, 1.0) * rng.choice([-1, 1]))
     return Scene(
-        yaw=float(yaw), pitch=float(rng.normal(0, 0.07)), roll=float(rng.normal(0, 0.04)),
-        expression=str(rng.choice(list(EXPRESSIONS), p=[0.4, 0.3, 0.15, 0.15])), strength=float(rng.uniform(0.7, 1.0)),
+        yaw=float(yaw),
+        pitch=float(rng.normal(0, 0.07)),
+        roll=float(rng.normal(0, 0.04)),
+        expression=str(rng.choice(list(EXPRESSIONS), p=[0.4, 0.3, 0.15, 0.15])),
+        strength=float(rng.uniform(0.7, 1.0)),
         background=str(rng.choice(list(BACKGROUNDS))),
         background_shade=tuple(float(x) for x in rng.uniform(-1, 1, 4)),  # type: ignore[arg-type]
-        light=light, key=(side, float(rng.uniform(0.15, 0.75)), float(rng.uniform(0.6, 1.0))),
-        exposure=float(rng.uniform(0.85, 1.2)), warmth=float(rng.normal(0, 0.05)),
-        scale=float(rng.uniform(0.97, 1.04)), shift=tuple(float(x) for x in rng.normal(0, 0.008, 2)),  # type: ignore[arg-type]
+        light=light,
+        key=(side, float(rng.uniform(0.15, 0.75)), float(rng.uniform(0.6, 1.0))),
+        exposure=float(rng.uniform(0.85, 1.2)),
+        warmth=float(rng.normal(0, 0.05)),
+        scale=float(rng.uniform(0.97, 1.04)),
+        shift=tuple(float(x) for x in rng.normal(0, 0.008, 2)),  # type: ignore[arg-type]
         gaze=tuple(float(x) for x in rng.normal(0, 0.08, 2)),  # type: ignore[arg-type]
-    )  # fmt: skip
+    )
 
 
 def caption(person: Person, scene: Scene, subject: str = "person", traits: bool = True) -> str:
     """The training caption; without `traits` it names only what varies between pictures, as for a persona."""
     who = f"{person.age_word} {person.tone_word} {subject}, {person.hair_words}" if traits else subject
-    return (f"photo of a {who}, {scene.expression}, facing {scene.facing}, {scene.light} light, "
-            f"{scene.background} background")  # fmt: skip
+    return (
+        f"photo of a {who}, {scene.expression}, facing {scene.facing}, {scene.light} light, "
+        f"{scene.background} background"
+    )
 
 
 @lru_cache(maxsize=1)
@@ -111,9 +137,11 @@ def _sample(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
 
 
 HAIR_SETTINGS = {  # shells, thickness in head heights, hairline softness, strand density
-    "cropped": (3, 0.012, 0.16, 0.55), "short": (7, 0.055, 0.22, 0.85), "curly": (9, 0.13, 0.25, 0.8),
+    "cropped": (3, 0.012, 0.16, 0.55),
+    "short": (7, 0.055, 0.22, 0.85),
+    "curly": (9, 0.13, 0.25, 0.8),
     "long": (7, 0.05, 0.2, 0.8),
-}  # fmt: skip
+}
 
 
 def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supersample: int = 2) -> np.ndarray:
@@ -121,7 +149,9 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     import cv2
 
     width = size * supersample
-    expression = {f"expression/units/caucasian/{k}": v * scene.strength for k, v in EXPRESSIONS[scene.expression].items()}
+    expression = {
+        f"expression/units/caucasian/{k}": v * scene.strength for k, v in EXPRESSIONS[scene.expression].items()
+    }
     rest = mesh.morph(person.shape)
     vertices = rest.copy()
     for name, weight in expression.items():
@@ -196,8 +226,18 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     curly = person.hair_style == "curly"
     if person.hair_style in HAIR_SETTINGS:
         shells, thickness, soft, density = HAIR_SETTINGS[person.hair_style]
-        style = np.array([*person.hairline, soft, 6.0 if curly else 1.5, centre[2] - 0.30 * head_height, head_height,
-                          centre[1] - head_height * (0.1 + 1.1 * person.hair_length), density, person.parting])  # fmt: skip
+        style = np.array(
+            [
+                *person.hairline,
+                soft,
+                6.0 if curly else 1.5,
+                centre[2] - 0.30 * head_height,
+                head_height,
+                centre[1] - head_height * (0.1 + 1.1 * person.hair_length),
+                density,
+                person.parting,
+            ]
+        )
         head_triangles = mesh.faces["body"]
         uv_mid = mesh.uv[head_triangles[:, :, 1]].mean(1)
         ears = _sample(mesh.ear_mask, uv_mid) > 0.3
@@ -215,15 +255,39 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
             top = np.clip(direction[used, 1] * 0.5 + 0.75, 0.35, 1.1)
             moved[used] += lift[used] * (amount * top)[:, None]
             points, _ = project(moved)
-            raster_hair(points, direction, moved, np.ascontiguousarray(grow[:, :, 0]), depth, ids, bary, first,
-                        _strands(curly), style, height, False)  # fmt: skip
+            raster_hair(
+                points,
+                direction,
+                moved,
+                np.ascontiguousarray(grow[:, :, 0]),
+                depth,
+                ids,
+                bary,
+                first,
+                _strands(curly),
+                style,
+                height,
+                False,
+            )
             layers.append((first, grow, direction, height))
             first += len(grow)
         if person.hair_style == "long":
             hull = np.ascontiguousarray(mesh.faces["helper-hair"])
             points, _ = project(vertices)
-            raster_hair(points, direction, vertices, np.ascontiguousarray(hull[:, :, 0]), depth, ids, bary, first,
-                        _strands(False), style, 0.6, True)  # fmt: skip
+            raster_hair(
+                points,
+                direction,
+                vertices,
+                np.ascontiguousarray(hull[:, :, 0]),
+                depth,
+                ids,
+                bary,
+                first,
+                _strands(False),
+                style,
+                0.6,
+                True,
+            )
             layers.append((first, hull, direction, 0.6))
             first += len(hull)
 
@@ -246,13 +310,18 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     local = (skin_position - centre) / (2 * half_iod)  # in interocular distances
     blotch = 0.6 * _signed(local, 2.2, shifts[0]) + 0.4 * _signed(local, 5.5, shifts[1])
     # Wavelengths of 1/7, 1/12 and 1/20 interocular distance: the coarsest that still read as skin survive 128 px.
-    pore = (0.8 * _signed(local, 7, shifts[2]) + _signed(local, 12, shifts[3]) + 0.9 * _signed(local, 20, shifts[4])) * person.pores
+    pore = (
+        0.8 * _signed(local, 7, shifts[2]) + _signed(local, 12, shifts[3]) + 0.9 * _signed(local, 20, shifts[4])
+    ) * person.pores
     bump_gain = 0.33 * rough * person.pores
     step = 0.02
-    bump = np.stack([
-        _signed(local + np.eye(3)[a] * step, 9.5, shifts[5]) - _signed(local - np.eye(3)[a] * step, 9.5, shifts[5])
-        for a in range(3)
-    ], 1)  # fmt: skip
+    bump = np.stack(
+        [
+            _signed(local + np.eye(3)[a] * step, 9.5, shifts[5]) - _signed(local - np.eye(3)[a] * step, 9.5, shifts[5])
+            for a in range(3)
+        ],
+        1,
+    )
     base_normal = pixel_normal
     is_skin = kind == 0
     bumped = _unit(pixel_normal - bump_gain * (bump @ rotation.T) * is_skin[:, None])
@@ -263,15 +332,26 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     colour = colour * (1 + np.stack([redness * 0.6, -redness * 0.9, -redness * 0.7], 1))
     colour *= np.exp(0.115 * rough * pore)[:, None]
     centred = skin_position - centre
-    cheek = np.exp(-(((np.abs(centred[:, 0]) - 1.15 * half_iod) / (0.62 * half_iod)) ** 2
-                     + ((centred[:, 1] + 1.25 * half_iod) / (0.6 * half_iod)) ** 2))  # fmt: skip
-    nose = np.exp(-((centred[:, 0] / (0.45 * half_iod)) ** 2 + ((centred[:, 1] + 1.35 * half_iod) / (0.4 * half_iod)) ** 2))
+    cheek = np.exp(
+        -(
+            ((np.abs(centred[:, 0]) - 1.15 * half_iod) / (0.62 * half_iod)) ** 2
+            + ((centred[:, 1] + 1.25 * half_iod) / (0.6 * half_iod)) ** 2
+        )
+    )
+    nose = np.exp(
+        -((centred[:, 0] / (0.45 * half_iod)) ** 2 + ((centred[:, 1] + 1.35 * half_iod) / (0.4 * half_iod)) ** 2)
+    )
     flush = (cheek + 0.6 * nose) * person.blush * (0.35 + 0.65 * (1 - person.melanin))
     colour *= 1 + flush[:, None] * np.array([0.10, -0.13, -0.10])
-    under_eye = np.exp(-(((np.abs(centred[:, 0]) - half_iod) / (0.55 * half_iod)) ** 2 + ((centred[:, 1] + 0.42 * half_iod) / (0.2 * half_iod)) ** 2))
+    under_eye = np.exp(
+        -(
+            ((np.abs(centred[:, 0]) - half_iod) / (0.55 * half_iod)) ** 2
+            + ((centred[:, 1] + 0.42 * half_iod) / (0.2 * half_iod)) ** 2
+        )
+    )
     colour *= 1 - under_eye[:, None] * (0.05 + 0.16 * person.age) * np.array([0.8, 1.0, 0.85])
     if person.freckles:
-        mask = np.clip(np.exp(-((centred[:, 1] + 0.9 * half_iod) / (1.3 * half_iod)) ** 2), 0.12, 1)
+        mask = np.clip(np.exp(-(((centred[:, 1] + 0.9 * half_iod) / (1.3 * half_iod)) ** 2)), 0.12, 1)
         freckle = spots(_volume(), local, 9.0, shifts[6], 0.35 * person.freckles) * mask
         colour *= 1 - 0.62 * rough * freckle[:, None] * np.array([0.55, 0.85, 1.0])
     if person.moles:
@@ -279,17 +359,21 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
         colour *= 1 - np.clip(1.3 * mole, 0, 0.8)[:, None] * (0.5 + 0.5 * rough) * np.array([0.75, 0.9, 0.95])
     if person.age > 0.3:
         wrinkle = _signed(local * np.array([1.0, 6.5, 1.0]), 1.4, shifts[8])
-        forehead = np.exp(-((centred[:, 1] - 1.15 * half_iod) / (0.5 * half_iod)) ** 2)
+        forehead = np.exp(-(((centred[:, 1] - 1.15 * half_iod) / (0.5 * half_iod)) ** 2))
         colour *= 1 - (0.30 * (person.age - 0.3) * rough * np.clip(wrinkle, 0, 1) * forehead)[:, None]
     hair = np.array(person.hair_rgb)
     if person.beard:
         jaw = 1 / (1 + np.exp(-(-centred[:, 1] - 1.75 * half_iod + 0.35 * np.abs(centred[:, 0])) / (0.16 * half_iod)))
-        lip_gap = np.exp(-((centred[:, 0] / (0.75 * half_iod)) ** 2 + ((centred[:, 1] + 2.2 * half_iod) / (0.26 * half_iod)) ** 2))
+        lip_gap = np.exp(
+            -((centred[:, 0] / (0.75 * half_iod)) ** 2 + ((centred[:, 1] + 2.2 * half_iod) / (0.26 * half_iod)) ** 2)
+        )
         low = 1 / (1 + np.exp(-(centred[:, 1] + 4.1 * half_iod) / (0.3 * half_iod)))
         side = np.clip((centred[:, 2] + 2.6 * half_iod) / half_iod, 0, 1)
         hairs = np.clip(0.6 + 0.55 * _signed(local, 17, shifts[9]) + 0.35 * _signed(local, 8, shifts[10]), 0, 1)
         beard = np.clip(jaw * (1 - 0.75 * lip_gap) * low * side * hairs * person.beard, 0, 0.92) * is_skin
-        colour = colour * (1 - beard[:, None]) + (0.25 * skin * 0.35 + 0.75 * np.minimum(hair, skin * 0.55)) * beard[:, None]
+        colour = (
+            colour * (1 - beard[:, None]) + (0.25 * skin * 0.35 + 0.75 * np.minimum(hair, skin * 0.55)) * beard[:, None]
+        )
     lips = _sample(mesh.lip_mask, uv) * is_skin
     lip_rgb = skin * (1 + person.lip_redness * (np.array([1.02, 0.52, 0.60]) - 1))
     lip_line = 1 + 0.10 * rough * _signed(local * np.array([3.0, 0.6, 1.0]), 6, shifts[11])
@@ -300,7 +384,11 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     arch = head_height * brow_height + head_height * 0.026 * (0.35 - along**2) + head_height * brow_tilt * along
     taper = np.clip(1.15 - 0.45 * np.clip(along + 0.2, 0, 2), 0.35, 1.15)
     across = (centred[:, 1] - arch) / (head_height * 0.0215 * brow_thick * taper)
-    hairs = 0.72 + 0.5 * _signed(np.stack([local[:, 0] + 0.6 * local[:, 1] * np.sign(local[:, 0]), local[:, 1] * 0.35, local[:, 2]], 1), 22, shifts[9])
+    hairs = 0.72 + 0.5 * _signed(
+        np.stack([local[:, 0] + 0.6 * local[:, 1] * np.sign(local[:, 0]), local[:, 1] * 0.35, local[:, 2]], 1),
+        22,
+        shifts[9],
+    )
     brow = np.exp(-(np.abs(along) ** 4) - across**2) * (centred[:, 2] > -0.25 * head_height) * is_skin
     brow = np.clip(brow * hairs * 1.15, 0, 0.93)
     brow_rgb = np.minimum(hair * 0.8, skin * np.array([0.42, 0.36, 0.32]))
@@ -308,7 +396,9 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
 
     if layers:
         # A shadow of stubble under the first strands makes the hairline fade instead of ending in a step.
-        inside = scalp_share(_unit((position - head_centre) / radii), style) * is_skin * (_sample(mesh.ear_mask, uv) < 0.3)
+        inside = (
+            scalp_share(_unit((position - head_centre) / radii), style) * is_skin * (_sample(mesh.ear_mask, uv) < 0.3)
+        )
         stubble = np.clip(inside * (0.75 + 0.35 * _signed(local, 17, shifts[9])), 0, 0.9)
         colour = colour * (1 - stubble[:, None]) + hair * 0.6 * stubble[:, None]
 
@@ -324,7 +414,11 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
         look = np.array([np.sin(scene.gaze[0] - 0.35 * np.sin(scene.yaw)), np.sin(scene.gaze[1]), 1.0])
         look = look / np.linalg.norm(look)
         angle = np.arccos(np.clip(out @ look, -1, 1))
-        spoke = _signed(np.stack([np.arctan2(out[:, 1] - look[1], out[:, 0] - look[0]) * 3, angle * 2, angle * 0], 1), 2.5, shifts[1])
+        spoke = _signed(
+            np.stack([np.arctan2(out[:, 1] - look[1], out[:, 0] - look[0]) * 3, angle * 2, angle * 0], 1),
+            2.5,
+            shifts[1],
+        )
         iris = np.array(person.iris) * (1 + 0.35 * spoke + 0.5 * (angle < 0.32))[:, None]
         iris = iris * np.clip((0.56 - angle) / 0.09, 0.25, 1)[:, None]
         sclera = np.array([0.66, 0.60, 0.56]) * (1 - 0.22 * np.clip(np.abs(offset[:, 0]) - 0.35, 0, 1))[:, None]
@@ -339,8 +433,15 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     colour[teeth] = np.array([0.55, 0.50, 0.42])
     colour[kind == 5] = np.array([0.30, 0.10, 0.09])
     colour[kind == 9] = hair * 0.35
-    mouth_inside = is_skin & (centred[:, 2] < -0.55 * half_iod) & (np.abs(centred[:, 0]) < 1.1 * half_iod) & (
-        centred[:, 1] < -1.7 * half_iod) & (centred[:, 1] > -2.9 * half_iod) & (lips < 0.2) & (pixel_normal[:, 2] < 0.25)  # fmt: skip
+    mouth_inside = (
+        is_skin
+        & (centred[:, 2] < -0.55 * half_iod)
+        & (np.abs(centred[:, 0]) < 1.1 * half_iod)
+        & (centred[:, 1] < -1.7 * half_iod)
+        & (centred[:, 1] > -2.9 * half_iod)
+        & (lips < 0.2)
+        & (pixel_normal[:, 2] < 0.25)
+    )
     colour[mouth_inside] = np.array([0.07, 0.022, 0.02])
     neckline = centre[1] - head_height * 1.12 + 0.05 * head_height * np.abs(position[:, 0] - centre[0])
     cloth = is_skin & (position[:, 1] < neckline)
@@ -350,7 +451,11 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     hard = scene.light == "hard"
     tint = np.array([1 + scene.warmth, 1.0, 1 - scene.warmth])
     ambient_level, key_level = (0.34, 1.05) if hard else (0.62, 0.72)
-    lit = _shadow(project_light(turned, key), triangles, label, turned, corners, weight, key, width, hair_pixel) if hard else np.ones(len(which))
+    lit = (
+        _shadow(project_light(turned, key), triangles, label, turned, corners, weight, key, width, hair_pixel)
+        if hard
+        else np.ones(len(which))
+    )
     facing_light = bumped @ key
     wrap = np.array([0.32, 0.18, 0.12]) * (0.6 + 0.4 * (1 - person.melanin))
     diffuse = np.clip((facing_light[:, None] + wrap) / (1 + wrap), 0, 1) * (0.25 + 0.75 * lit)[:, None]
@@ -363,7 +468,11 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     half = _unit(key + np.array([0, 0, 1]))
     shine = np.clip(bumped @ half, 0, 1)
     zone = 0.5 + 0.8 * np.exp(-((centred[:, 0] / (0.9 * half_iod)) ** 2))
-    specular = np.where(is_skin & ~cloth, (0.085 * shine**14 + 0.10 * shine**48) * zone * person.oil * (1 + 0.9 * scene.smoothness) * lit, 0)
+    specular = np.where(
+        is_skin & ~cloth,
+        (0.085 * shine**14 + 0.10 * shine**48) * zone * person.oil * (1 + 0.9 * scene.smoothness) * lit,
+        0,
+    )
     specular *= np.clip(1 + 0.8 * rough * pore * 0.35, 0.2, 2) * (1 - brow)
     specular = np.where(lips > 0.4, 0.11 * shine**22 * lit, specular)
     specular = np.where(gloss > 0, 1.0 * np.clip(base_normal @ half, 0, 1) ** 90 + 0.03, specular)
@@ -390,7 +499,9 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
             along_v = (polar / np.pi * 256).astype(int) % 512
             if first_id == layers[-1][0] and person.hair_style == "long":
                 along_v = np.abs(position[chosen][:, 1] * 40).astype(int) % 512
-            across_u = ((azimuth / (2 * np.pi) + 0.5) * 512 + (6 if curly else 1.5) * np.sin(polar * 9 + azimuth * 5)).astype(int) % 512
+            across_u = (
+                (azimuth / (2 * np.pi) + 0.5) * 512 + (6 if curly else 1.5) * np.sin(polar * 9 + azimuth * 5)
+            ).astype(int) % 512
             strand = texture[along_v, across_u]
             second = texture[along_v, (across_u * 3 + 97) % 512]
             base = hair * (0.55 + 0.9 * strand * (0.6 + 0.4 * second))[:, None] * (0.55 + 0.45 * height)
@@ -398,13 +509,26 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
             turned_tangent = _unit(tangent @ rotation.T + 0.15 * (strand - 0.5)[:, None])
             lambert = np.clip((turned_normal @ key + 0.3) / 1.3, 0, 1)
             across = np.sqrt(np.clip(1 - (turned_tangent @ half) ** 2, 0, 1))
-            sheen = (0.16 * across**40 + 0.05 * across**8) * (0.3 if curly else 1) * np.clip(turned_normal @ key + 0.2, 0, 1)
-            grow_light = ambient_level * (0.7 + 0.3 * turned_normal[:, 1]) + key_level * lambert * (0.35 + 0.65 * lit[chosen])
-            radiance[chosen] = base * grow_light[:, None] + (sheen * (0.4 + 0.9 * strand) * key_level)[:, None] * (0.35 + 0.65 * (hair / hair.max()))
+            sheen = (
+                (0.16 * across**40 + 0.05 * across**8)
+                * (0.3 if curly else 1)
+                * np.clip(turned_normal @ key + 0.2, 0, 1)
+            )
+            grow_light = ambient_level * (0.7 + 0.3 * turned_normal[:, 1]) + key_level * lambert * (
+                0.35 + 0.65 * lit[chosen]
+            )
+            radiance[chosen] = base * grow_light[:, None] + (sheen * (0.4 + 0.9 * strand) * key_level)[:, None] * (
+                0.35 + 0.65 * (hair / hair.max())
+            )
 
     shade = scene.background_shade
     ramp = np.linspace(-1, 1, width)
-    gradient = 1 + 0.16 * shade[0] * ramp[None, :] + 0.16 * shade[1] * ramp[:, None] - 0.10 * (ramp[None, :] ** 2 + ramp[:, None] ** 2)
+    gradient = (
+        1
+        + 0.16 * shade[0] * ramp[None, :]
+        + 0.16 * shade[1] * ramp[:, None]
+        - 0.10 * (ramp[None, :] ** 2 + ramp[:, None] ** 2)
+    )
     picture = (np.array(BACKGROUNDS[scene.background]) ** 2.2)[None, None] * np.clip(gradient, 0.4, 1.5)[:, :, None]
     picture = picture * (0.9 + 0.2 * scene.exposure - 0.2)
     picture[covered] = radiance * tint * scene.exposure
@@ -432,7 +556,14 @@ def _shadow(frame, triangles, label, turned, corners, weight, key, width, hair_p
     scale = size / max(high[0] - low[0], high[1] - low[1])
     points = np.stack([(seen[:, 0] - low[0]) * scale, (seen[:, 1] - low[1]) * scale, seen[:, 2]], 1)
     depth = np.full((size, size), -1e9)
-    raster(points, np.ascontiguousarray(triangles[label == 0][:, :, 0]), depth, np.full((size, size), -1), np.zeros((size, size, 3)), 0)
+    raster(
+        points,
+        np.ascontiguousarray(triangles[label == 0][:, :, 0]),
+        depth,
+        np.full((size, size), -1),
+        np.zeros((size, size, 3)),
+        0,
+    )
     at = (points[corners[:, :, 0]] * weight).sum(1)
     bias = 0.035
     lit = np.zeros(len(at))

@@ -23,16 +23,33 @@ def build_denoiser(vocabulary: int, bos: int, eos: int):  # type: ignore[no-unty
     from diffusers import UNet2DConditionModel
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    text = CLIPTextModel(CLIPTextConfig(
-        vocab_size=vocabulary, hidden_size=128, intermediate_size=384, num_hidden_layers=2, num_attention_heads=4,
-        max_position_embeddings=32, projection_dim=128, hidden_act="gelu", bos_token_id=bos, eos_token_id=eos, pad_token_id=eos,
-    ))  # fmt: skip
+    text = CLIPTextModel(
+        CLIPTextConfig(
+            vocab_size=vocabulary,
+            hidden_size=128,
+            intermediate_size=384,
+            num_hidden_layers=2,
+            num_attention_heads=4,
+            max_position_embeddings=32,
+            projection_dim=128,
+            hidden_act="gelu",
+            bos_token_id=bos,
+            eos_token_id=eos,
+            pad_token_id=eos,
+        )
+    )
     unet = UNet2DConditionModel(
-        sample_size=32, in_channels=6, out_channels=6, block_out_channels=(48, 112, 192), layers_per_block=1,
-        cross_attention_dim=128, attention_head_dim=4, norm_num_groups=16,
+        sample_size=32,
+        in_channels=6,
+        out_channels=6,
+        block_out_channels=(48, 112, 192),
+        layers_per_block=1,
+        cross_attention_dim=128,
+        attention_head_dim=4,
+        norm_num_groups=16,
         down_block_types=("DownBlock2D", "CrossAttnDownBlock2D", "CrossAttnDownBlock2D"),
         up_block_types=("CrossAttnUpBlock2D", "CrossAttnUpBlock2D", "UpBlock2D"),
-    )  # fmt: skip
+    )
     return text, unet
 
 
@@ -40,8 +57,14 @@ def build_scheduler():  # type: ignore[no-untyped-def]
     """The noise schedule of Stable Diffusion with v-prediction."""
     from diffusers import DDPMScheduler
 
-    return DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-                         prediction_type="v_prediction", num_train_timesteps=1000, clip_sample=False)  # fmt: skip
+    return DDPMScheduler(
+        beta_start=0.00085,
+        beta_end=0.012,
+        beta_schedule="scaled_linear",
+        prediction_type="v_prediction",
+        num_train_timesteps=1000,
+        clip_sample=False,
+    )
 
 
 @torch.no_grad()
@@ -77,7 +100,9 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=8e-4)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1e9, help="stop with a checkpoint after this long")
-    parser.add_argument("--export-only", action="store_true", help="write the folders from the last checkpoint and stop")
+    parser.add_argument(
+        "--export-only", action="store_true", help="write the folders from the last checkpoint and stop"
+    )
     arguments = parser.parse_args()
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
@@ -125,8 +150,12 @@ def main() -> None:
         chosen = rng.integers(len(latents), size=arguments.batch)
         mirrored = rng.random(arguments.batch) < 0.5
         words = [random_caption(traits[i], bool(m), rng) for i, m in zip(chosen, mirrored, strict=True)]
-        tokens = tokenizer(words, padding="max_length", max_length=32, truncation=True, return_tensors="pt").input_ids.to(device)
-        clean = latents[torch.from_numpy(chosen).to(device), torch.from_numpy(mirrored.astype(np.int64)).to(device)].float()
+        tokens = tokenizer(
+            words, padding="max_length", max_length=32, truncation=True, return_tensors="pt"
+        ).input_ids.to(device)
+        clean = latents[
+            torch.from_numpy(chosen).to(device), torch.from_numpy(mirrored.astype(np.int64)).to(device)
+        ].float()
         noise = torch.randn(clean.shape, generator=generator).to(device)
         # One step from each of `batch` equal slices of the schedule: the gradient is less noisy than with free draws.
         slices = torch.arange(arguments.batch) + torch.rand(arguments.batch, generator=generator)
@@ -147,7 +176,9 @@ def main() -> None:
             torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - keep)
         running += loss.item()
         if step % 100 == 0:
-            print(f"step {step} loss {running / 100:.4f} {(time.time() - began) / (step - first):.3f} s/step", flush=True)
+            print(
+                f"step {step} loss {running / 100:.4f} {(time.time() - began) / (step - first):.3f} s/step", flush=True
+            )
             running = 0.0
         if step % 250 == 0 or step == arguments.steps or time.time() - began > arguments.seconds:
             checkpoint.save(state, step, modules, {"all": optimizer}, {"all": average})

@@ -28,10 +28,17 @@ def build_vae():  # type: ignore[no-untyped-def]
     from diffusers import AutoencoderKL
 
     return AutoencoderKL(
-        in_channels=3, out_channels=3, latent_channels=6, block_out_channels=(24, 48, 96), layers_per_block=1,
-        norm_num_groups=8, down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3,
-        sample_size=128, mid_block_add_attention=False,
-    )  # fmt: skip
+        in_channels=3,
+        out_channels=3,
+        latent_channels=6,
+        block_out_channels=(24, 48, 96),
+        layers_per_block=1,
+        norm_num_groups=8,
+        down_block_types=("DownEncoderBlock2D",) * 3,
+        up_block_types=("UpDecoderBlock2D",) * 3,
+        sample_size=128,
+        mid_block_add_attention=False,
+    )
 
 
 class Patches(torch.nn.Sequential):
@@ -39,11 +46,16 @@ class Patches(torch.nn.Sequential):
 
     def __init__(self) -> None:
         super().__init__(
-            torch.nn.Conv2d(3, 32, 4, 2, 1), torch.nn.LeakyReLU(0.2),
-            torch.nn.Conv2d(32, 64, 4, 2, 1), torch.nn.GroupNorm(8, 64), torch.nn.LeakyReLU(0.2),
-            torch.nn.Conv2d(64, 128, 3, 1, 1), torch.nn.GroupNorm(8, 128), torch.nn.LeakyReLU(0.2),
+            torch.nn.Conv2d(3, 32, 4, 2, 1),
+            torch.nn.LeakyReLU(0.2),
+            torch.nn.Conv2d(32, 64, 4, 2, 1),
+            torch.nn.GroupNorm(8, 64),
+            torch.nn.LeakyReLU(0.2),
+            torch.nn.Conv2d(64, 128, 3, 1, 1),
+            torch.nn.GroupNorm(8, 128),
+            torch.nn.LeakyReLU(0.2),
             torch.nn.Conv2d(128, 1, 3, 1, 1),
-        )  # fmt: skip
+        )
 
 
 def details(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
@@ -60,7 +72,9 @@ def main() -> None:
     parser.add_argument("--steps", type=int, default=6000)
     parser.add_argument("--batch", type=int, default=8)
     parser.add_argument("--rate", type=float, default=1.5e-3)
-    parser.add_argument("--adversarial-from", type=float, default=0.6, help="share of the steps after which patches are judged")
+    parser.add_argument(
+        "--adversarial-from", type=float, default=0.6, help="share of the steps after which patches are judged"
+    )
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1e9, help="stop with a checkpoint after this long")
     arguments = parser.parse_args()
@@ -113,8 +127,11 @@ def main() -> None:
             judge.step()
         step += 1
         if step % 100 == 0:
-            print(f"step {step} error {pixel.detach().item() * 127.5:.2f}/255 texture {float(texture.detach()):.4f} kl {posterior.kl().mean().item():.0f} "
-                  f"latent sd {latent.std().item():.2f} {(time.time() - began) / (step - first):.3f} s/step", flush=True)  # fmt: skip
+            print(
+                f"step {step} error {pixel.detach().item() * 127.5:.2f}/255 texture {float(texture.detach()):.4f} kl {posterior.kl().mean().item():.0f} "
+                f"latent sd {latent.std().item():.2f} {(time.time() - began) / (step - first):.3f} s/step",
+                flush=True,
+            )
         if step % 250 == 0 or step == arguments.steps or time.time() - began > arguments.seconds:
             checkpoint.save(state, step, {"vae": vae, "patches": patches}, {"vae": optimizer, "patches": judge}, {})
             if time.time() - began > arguments.seconds:
