@@ -2,10 +2,15 @@ import importlib.util
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from evals.calibration import Calibration
 from evals.judge import judge
 from evals.policy import load_policy
+
+# Examples are small; how long one takes says how busy the machine is, not whether the code is right.
+settings.register_profile("evals", deadline=None, derandomize=True)
+settings.load_profile("evals")
 
 SCRIPT = Path(__file__).parents[1] / "must_block" / "build_fixtures.py"
 

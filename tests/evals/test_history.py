@@ -1,4 +1,5 @@
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -56,7 +57,10 @@ def test_an_independent_reading_of_the_file_re_derives_the_hashes(log):
         assert hashlib.sha256(text.encode()).hexdigest() == own
 
 
-def test_a_writer_killed_at_any_byte_costs_no_row(log, tmp_path):
+def test_a_writer_killed_at_any_byte_costs_no_row(log, tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        os, "fsync", lambda descriptor: None
+    )  # a kill takes nothing that was written; a power cut might
     grown(log, 1)
     before = log.read_bytes()
     grown(log, 2)
@@ -291,7 +295,7 @@ def test_line_ends_of_a_windows_checkout_change_no_row(log):
     assert history.verify(log).rows == 3
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=80, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.one_of(st.binary(max_size=200), st.text(alphabet='{}[]":,0123456789enul\n\r\x00é', max_size=120)))
 def test_any_bytes_give_problems_and_never_a_crash(tmp_path, junk):
     path = tmp_path / "junk.jsonl"
@@ -316,7 +320,7 @@ json_values = st.recursive(
 )
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=25, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     st.lists(
         st.dictionaries(st.text().filter(lambda k: k not in ("hash", "previous", "schema", "joins")), json_values),

@@ -79,7 +79,7 @@ junk = st.recursive(
 KEYS = ["image", "file", "prompt", "seed", "strength", "metrics", "reasons"]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=60)
 @given(st.lists(junk | st.fixed_dictionaries(dict.fromkeys(KEYS, junk)), max_size=3))
 def test_any_rows_are_read_or_refused_with_an_input_error(rows):
     with contextlib.suppress(InputError):

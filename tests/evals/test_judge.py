@@ -138,7 +138,7 @@ def test_one_image_many_times_is_one_image(judged, healthy_rows):
     assert "1 distinct images" in judged(rows)["face_rate"].reason
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30)
 @given(st.data())
 def test_not_a_number_anywhere_lets_nothing_pass(judged, healthy_rows, data):
     rows = healthy_rows()
@@ -149,7 +149,7 @@ def test_not_a_number_anywhere_lets_nothing_pass(judged, healthy_rows, data):
     assert set(outcomes(judged(healthy_rows(), champion_rows=rows)).values()) == {"not_evaluated"}
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40)
 @given(st.data())
 def test_breaking_rows_never_turns_a_failing_gate_to_passed(judged, row_script, data):
     gate = data.draw(st.sampled_from(["face_rate", "likeness_tail", "skin_realism", "copy_image", "image_flat"]))
@@ -260,14 +260,14 @@ class TestChampion:
 
     def test_a_truly_worse_candidate_passes_no_more_often_than_stated(self, judged, healthy_rows):
         rng = np.random.default_rng(12)
-        base, passes, trials = healthy_rows(), 0, 200
+        base, passes, trials = healthy_rows(), 0, 120
         for _ in range(trials):
             rows = healthy_rows()
             noise = rng.normal(0, 0.02, (8, 1)) + rng.normal(0, 0.02, (8, 3)) - 0.02
             for row, shift in zip(rows, noise.ravel(), strict=True):
                 row["metrics"]["likeness"] += float(shift)
             passes += judged(rows, base)["champion"].outcome is Outcome.PASSED
-        assert passes / trials <= 0.09  # 5 % stated; three standard errors of 200 trials are 4.6 %
+        assert passes / trials <= 0.11  # 5 % stated; three standard errors of 120 trials are 6 %
 
 
 def test_a_bound_is_harder_to_pass_than_a_point(judged, healthy_rows):

@@ -133,7 +133,7 @@ junk = st.recursive(
 )
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=150)
 @given(st.sampled_from(ROW_GATES), st.sampled_from(sorted({k for row in DATA["gates"].values() for k in row})), junk)
 def test_a_policy_is_read_or_refused_with_an_input_error(gate, key, value):
     data = copy.deepcopy(DATA)
