@@ -60,7 +60,7 @@ def test_an_independent_reading_of_the_file_re_derives_the_hashes(log):
 def test_a_writer_killed_at_any_byte_costs_no_row(log, tmp_path, monkeypatch):
     monkeypatch.setattr(
         os, "fsync", lambda descriptor: None
-    )  # a kill takes nothing that was written; a power cut might
+    )  # only a power cut could tell
     grown(log, 1)
     before = log.read_bytes()
     grown(log, 2)
