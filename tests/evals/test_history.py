@@ -58,9 +58,7 @@ def test_an_independent_reading_of_the_file_re_derives_the_hashes(log):
 
 
 def test_a_writer_killed_at_any_byte_costs_no_row(log, tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        os, "fsync", lambda descriptor: None
-    )  # only a power cut could tell
+    monkeypatch.setattr(os, "fsync", lambda descriptor: None)  # only a power cut could tell
     grown(log, 1)
     before = log.read_bytes()
     grown(log, 2)
