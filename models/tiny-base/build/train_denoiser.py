@@ -114,7 +114,7 @@ def main() -> None:
     modules = {"text": text, "unet": unet}
     parameters = [*unet.parameters(), *text.parameters()]
     average = [p.detach().clone() for p in parameters]
-    optimizer = torch.optim.AdamW(parameters, arguments.rate, betas=(0.9, 0.99), weight_decay=0.01)
+    optimizer = torch.optim.AdamW(parameters, arguments.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
     state = arguments.run / "denoiser_state.safetensors"
     step = checkpoint.load(state, modules, {"all": optimizer}, {"all": average})
 
