@@ -125,10 +125,7 @@ def _strangers(
         known["identities"] = _array([row for row in rows if row is not None])
     if "nulls" not in known or facts.get("base") != base:
         known["nulls"] = _sample_nulls(persona, artifacts, measurements, null_images, progress)
-    if "identities" not in known:
-        # Calibrating on null seeds alone is allowed: the bare base's people are strangers too.
-        known["identities"] = known["nulls"]
-    if not len(known["identities"]):
+    if not len(known.get("identities", ())) and not len(known["nulls"]):
         raise InputError(
             f"{path}: accepted pictures of other people, got none; next: lifeos calibrate {persona.folder.name} "
             "--impostors FOLDER"
@@ -136,6 +133,9 @@ def _strangers(
     from safetensors.numpy import save
 
     write_bytes(path, save(known, metadata={"faces": face_hash, "base": base}))
+    if "identities" not in known:
+        # Null seeds alone may calibrate: the bare base's people are strangers too. They count once.
+        return Strangers(known["nulls"], known["nulls"][:0])
     return Strangers(known["identities"], known["nulls"])
 
 
