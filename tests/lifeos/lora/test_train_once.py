@@ -33,7 +33,7 @@ def call(recipe, artifacts):
 
 def test_two_callers_train_once_and_sampling_follows(recipe, tmp_path):
     callers = [call(recipe, tmp_path / "artifacts") for _ in range(2)]
-    answers = [caller.communicate(timeout=120) for caller in callers]
+    answers = [caller.communicate(timeout=300) for caller in callers]
     lines = sorted(answer[0].split() for answer in answers)
     assert [line[0] for line in lines] == ["False", "True"], answers
     assert lines[0][1] == lines[1][1]
@@ -85,7 +85,7 @@ def test_a_kill_is_not_remembered_and_repeats_nothing(recipe, tmp_path):
     folder = run_folder_for(tmp_path / "artifacts", read_inputs(recipe))
 
     def start_and_wait_for_checkpoint_after(step):
-        caller, deadline = call(recipe, tmp_path / "artifacts"), time.monotonic() + 120
+        caller, deadline = call(recipe, tmp_path / "artifacts"), time.monotonic() + 300
         while max(folder.glob("checkpoints/checkpoint-*"), default=Path()).name <= f"checkpoint-{step:08d}~":
             assert time.monotonic() < deadline
             assert caller.poll() is None, caller.communicate()
