@@ -102,11 +102,22 @@ def child_main(arguments: list[str], walk: Callable[[dict[str, Any], Path], dict
     return 0
 
 
+def child_environment() -> dict[str, str]:
+    """Return the environment of every child: this checkout importable, all cores, no network for model hubs."""
+    environment = {name: value for name, value in os.environ.items() if name not in _THREAD_VARIABLES}
+    paths = [str(project_root()), *filter(None, [environment.get("PYTHONPATH")])]
+    environment.update(
+        PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false",
+        HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1",
+    )  # fmt: skip
+    return environment
+
+
 def _run(folder: Path, module: str, timeout_seconds: float) -> int | None:
     with (folder / LOG).open("ab") as log:
         child = subprocess.Popen(
             [sys.executable, "-m", module, str(folder.absolute())],
-            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=_environment(),
+            stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=child_environment(),
         )  # fmt: skip
         deadline = time.monotonic() + timeout_seconds
         try:
@@ -119,16 +130,6 @@ def _run(folder: Path, module: str, timeout_seconds: float) -> int | None:
                 child.wait()
             if child.stdin is not None:
                 child.stdin.close()
-
-
-def _environment() -> dict[str, str]:
-    environment = {name: value for name, value in os.environ.items() if name not in _THREAD_VARIABLES}
-    paths = [str(project_root()), *filter(None, [environment.get("PYTHONPATH")])]
-    environment.update(
-        PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false",
-        HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1",
-    )  # fmt: skip
-    return environment
 
 
 def _remember(folder: Path, attempt: str, reason: str) -> None:

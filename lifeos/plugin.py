@@ -2,7 +2,7 @@
 
 import json
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Generator
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -77,6 +77,14 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
         pytest.skip(f"not applicable: no {' and no '.join(missing)} was declared")
 
 
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
+    """Fail a gate that came to its end without asserting a verdict."""
+    yield
+    if gate_id(item) is not None and VERDICT_PROPERTY not in dict(item.user_properties):
+        pytest.fail("the gate asserted no verdict", pytrace=False)
+
+
 def gate_id(item: pytest.Item) -> str | None:
     """Return the gate id of a test item, or None when it is no gate."""
     name = getattr(item, "originalname", None) or item.name
@@ -119,9 +127,7 @@ def release(inputs: Inputs, pytestconfig: pytest.Config) -> "Release":
 
 
 @pytest.fixture
-def gate(
-    request: pytest.FixtureRequest, record_property: Callable[[str, object], None]
-) -> Iterator[Callable[[Verdict], None]]:
+def gate(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> Callable[[Verdict], None]:
     """Assert the one verdict of a gate.
 
     A hard gate fails unless its verdict lets through; a soft one that blocks is shown as xfailed, because it changes no
@@ -143,9 +149,7 @@ def gate(
             pytest.xfail(message)
         pytest.fail(message, pytrace=False)
 
-    yield assert_verdict
-    if not asserted:
-        pytest.fail("the gate asserted no verdict", pytrace=False)
+    return assert_verdict
 
 
 class ReportWriter:

@@ -14,6 +14,7 @@ from typing import Any
 from evals.atomic import write_json
 from evals.content_hash import hash_json
 from evals.scorecard import overall_verdict
+from lifeos.child import child_environment
 from lifeos.errors import InputError
 from lifeos.gate_report import (
     EXIT_INTERNAL,
@@ -207,17 +208,15 @@ def _remove_folder(folder: Path) -> None:
 def _pytest_arguments(
     phase: str, inputs: Inputs, options: dict[str, Any], manifest: Path, gates: Path, engine: str | None, folder: Path
 ) -> list[str]:
-    arguments = [
-        sys.executable,
-        "-m",
-        "lifeos.gate_process",
-        "-c",
-        str(project_root() / "pytest.ini"),
-        str(gates),
-        "-m",
-        phase,
+    root = project_root()
+    arguments = [sys.executable, "-m", "lifeos.gate_process", "-c", str(root / "pytest.ini"), str(gates), "-m", phase]
+    arguments += [
+        "-p",
+        "lifeos.plugin",
+        f"--rootdir={root}",
+        f"--artifacts={inputs.artifacts}",
+        f"--manifest={manifest}",
     ]
-    arguments += [f"--rootdir={root}", f"--artifacts={inputs.artifacts}", f"--manifest={manifest}"]
     arguments += [f"--invocation={folder}", "-q", "--no-header"]
     arguments += [f"--{name}={options[name]}" for name, _ in SHARED_OPTIONS if options.get(name) not in (None, "")]
     return arguments + ([f"--release-engine={engine}"] if engine else [])
@@ -229,6 +228,7 @@ def _run_pytest(arguments: list[str], folder: Path, progress: Progress | None, s
         child = subprocess.Popen(
             arguments,
             stdin=subprocess.PIPE,
+            env=child_environment(),
             stdout=None if show else log,
             stderr=None if show else subprocess.STDOUT,
         )

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -19,9 +20,17 @@ from tests.lifeos import simulated_release as simulation
 NOW = datetime(2026, 11, 23, 20, 29, tzinfo=UTC)
 
 
+@pytest.fixture(scope="module")
+def made_once(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("made once")
+    simulation.make_persona(folder)
+    return folder
+
+
 @pytest.fixture
-def folder(tmp_path):
-    simulation.make_persona(tmp_path)
+def folder(made_once, tmp_path):
+    """A persona of one's own; base and face models are shared."""
+    shutil.copytree(made_once / "persona one", tmp_path / "persona one")
     return tmp_path
 
 
@@ -31,6 +40,8 @@ def options(folder, **more):
         "history": str(folder / "history.jsonl"),
         "artifacts": str(folder / "artifacts"),
     }
+    if not (folder / "persona one").exists():
+        del given["persona"]
     return {**given, **{name: str(value) for name, value in more.items()}}
 
 

@@ -1,0 +1,93 @@
+"""The plugin under plain pytest: what a bare run does, and that skipping, xfailing and typos do not slip through."""
+
+import subprocess
+import sys
+
+import pytest
+
+from lifeos.settings import project_root
+
+MANIFEST = """
+[[gate]]
+id = "likeness"
+phases = ["release"]
+severity = "hard"
+needs = ["champion"]
+proves = "x"
+[[gate]]
+id = "ceiling"
+phases = ["cheap"]
+severity = "soft"
+proves = "x"
+[[gate]]
+id = "hard_one"
+phases = ["cheap"]
+severity = "hard"
+proves = "x"
+"""
+GATES = """
+import pytest
+from evals.verdict import failed, not_applicable, not_evaluated, passed
+
+@pytest.mark.cheap
+def test_ceiling(gate):
+    gate(failed("too like"))
+
+@pytest.mark.cheap
+def test_hard_one(gate):
+    {body}
+"""
+
+
+def plain(folder, *arguments):
+    root = project_root()
+    command = [sys.executable, "-m", "pytest", "-c", str(root / "pytest.ini"), f"--rootdir={root}"]
+    command += ["-p", "lifeos.plugin"]
+    done = subprocess.run(
+        [*command, f"--manifest={folder / 'manifest.toml'}", *map(str, arguments)],
+        cwd=root, capture_output=True, text=True, check=False, encoding="utf-8",
+    )  # fmt: skip
+    return done.returncode, done.stdout + done.stderr
+
+
+def written(folder, body):
+    (folder / "manifest.toml").write_text(MANIFEST, encoding="utf-8")
+    (folder / "gate_made.py").write_text(GATES.format(body=body), encoding="utf-8")
+    return folder
+
+
+def test_a_soft_gate_that_blocks_is_xfailed_and_a_pass_passes(tmp_path):
+    code, said = plain(tmp_path, written(tmp_path, "gate(passed('x'))"), "-m", "cheap")
+    assert code == 0, said
+    assert "1 passed, 1 xfailed" in said
+
+
+@pytest.mark.parametrize(
+    "body",
+    ["gate(failed('x'))", "gate(not_evaluated('x'))", "gate(not_applicable('x'))", "pass"],
+)
+def test_a_hard_gate_fails_unless_it_passes(tmp_path, body):
+    code, said = plain(tmp_path, written(tmp_path, body))
+    assert code == 1, said
+
+
+def test_a_mistyped_marker_is_an_error(tmp_path):
+    code, _ = plain(tmp_path, written(tmp_path, "gate(passed('x'))"), "-m", "chaep")
+    assert code == 4
+
+
+def test_a_path_that_is_not_there_is_a_usage_error(tmp_path):
+    code, said = plain(tmp_path, "-m", "cheap", "--lora", tmp_path / "none.safetensors")
+    assert code == 4
+    assert "--lora" in said
+
+
+def test_a_bare_pytest_runs_the_cheap_gates_and_says_so(tmp_path):
+    done = subprocess.run(
+        [sys.executable, "-m", "pytest", "--collect-only"],
+        cwd=project_root(), capture_output=True, text=True, check=False, encoding="utf-8",
+    )  # fmt: skip
+    assert "running the cheap gates" in done.stdout
+    assert "gate_project.py" in done.stdout
+    assert "test_tree_size" in done.stdout
+    assert "test_likeness" not in done.stdout
