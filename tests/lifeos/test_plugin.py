@@ -91,3 +91,17 @@ def test_a_bare_pytest_runs_the_cheap_gates_and_says_so(tmp_path):
     assert "gate_project.py" in done.stdout
     assert "test_tree_size" in done.stdout
     assert "test_likeness" not in done.stdout
+
+
+def test_options_reach_a_plain_pytest_in_the_checkout(tmp_path):
+    """pytest looks for its ini file beside a path after a space, so a path elsewhere needs the equals sign."""
+    policy = tmp_path / "policy.toml"
+    policy.write_text("", encoding="utf-8")
+    command = [sys.executable, "-m", "pytest", "-m", "release", "--collect-only", "-q"]
+    for arguments in ([f"--policy={policy}"], ["--policy", "evals/policy.toml", "--persona", "personas/pistachio"]):
+        done = subprocess.run(
+            [*command, *arguments],
+            cwd=project_root(), capture_output=True, text=True, check=False, encoding="utf-8",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert "gates/gate_release.py::test_likeness" in done.stdout
