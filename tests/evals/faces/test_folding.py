@@ -65,7 +65,7 @@ def test_open_axes_take_any_length():
 
 @pytest.mark.parametrize("data", [b"", b"\x00\xff garbage", b"PK\x03\x04"])
 def test_what_is_no_model_is_refused(data):
-    with pytest.raises(InputError, match="next: python models/faces/fetch_face_models.py"):
+    with pytest.raises(InputError, match=r"next: python models/faces/fetch_face_models\.py"):
         fold_int8(data, "m.onnx", {"x": (0,)})
 
 

@@ -58,5 +58,5 @@ def test_broken_pins_are_refused(tmp_path, text):
 
 
 def test_a_folder_without_pins_is_refused(tmp_path):
-    with pytest.raises(InputError, match="next: python models/faces/fetch_face_models.py"):
+    with pytest.raises(InputError, match=r"next: python models/faces/fetch_face_models\.py"):
         open_backend("yunet_sface", tmp_path)
