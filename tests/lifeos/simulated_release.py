@@ -59,7 +59,9 @@ def direction(seed):
 def picture(vector, seed, face=True):
     """Noise skin with a face's vector in the first row; ``face`` False hides the face."""
     generator = np.random.default_rng(seed)
-    image = np.clip(generator.normal(140, 12, size=(SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+    # Roughness varies from picture to picture, as skin does: the band of good skin has a width of its own.
+    roughness = 12 * np.exp(0.1 * generator.normal())
+    image = np.clip(generator.normal(140, roughness, size=(SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
     image[0, 0, 0] = 255 if face else 0
     image[0, 1 : 1 + DIMENSIONS, 0] = np.round(128 + 400 * np.clip(vector, -0.3, 0.3)).astype(np.uint8)
     return image
@@ -165,7 +167,7 @@ def make_persona(folder, champion="none"):
     for number in range(4):
         write_bytes(persona / "dataset" / f"{number:04}.png", encode_png(portrait(1, 500 + number)))
         (persona / "dataset" / f"{number:04}.txt").write_text("photo of a pstch person", encoding="utf-8")
-    for number in range(12):
+    for number in range(20):
         write_bytes(persona / "references" / f"{number:04}.png", encode_png(portrait(1, 600 + number)))
     write_recipe(persona)
     (persona / "persona.toml").write_text(
