@@ -76,7 +76,7 @@ def gate_results(rows: Sequence[GateRow], declared: frozenset[str], report: Pyte
         if missing:
             verdict = not_applicable(f"no {' and no '.join(missing)} was declared")
         else:
-            verdict = _verdict(report.gates.get(row.id, []), soft=row.severity == "soft")
+            verdict = _verdict(report.gates.get(row.id, []))
         results.append(GateResult(row.id, row.severity, verdict))
     for unknown in sorted(set(report.gates) - {row.id for row in rows}):
         reason = "the gate ran but gates/manifest.toml does not list it for this phase"
@@ -98,17 +98,17 @@ def narrowing(rows: Sequence[GateRow], declared: frozenset[str], report: PytestR
     return reasons + [f"{gate} did not run" for gate in absent]
 
 
-def _verdict(events: Sequence[dict[str, Any]], soft: bool) -> Verdict:
+def _verdict(events: Sequence[dict[str, Any]]) -> Verdict:
     if not events:
         return not_evaluated("the gate did not run: deselected or missing")
     by_node: dict[str, list[dict[str, Any]]] = {}
     for event in events:
         by_node.setdefault(event["node"], []).append(event)
-    verdicts = [_verdict_of_node(node_events, soft) for node_events in by_node.values()]
+    verdicts = [_verdict_of_node(node_events) for node_events in by_node.values()]
     return max(verdicts, key=lambda verdict: _SEVERITY.index(verdict.outcome))
 
 
-def _verdict_of_node(events: Sequence[dict[str, Any]], soft: bool) -> Verdict:
+def _verdict_of_node(events: Sequence[dict[str, Any]]) -> Verdict:
     texts = [event["verdict"] for event in events if event["verdict"]]
     verdict = Verdict.from_json(json.loads(texts[-1])) if texts else None
     first_failure = next((event["message"] for event in events if event["outcome"] == "failed"), None)
@@ -125,7 +125,7 @@ def _verdict_of_node(events: Sequence[dict[str, Any]], soft: bool) -> Verdict:
         return not_evaluated(f"the gate called itself not applicable: {verdict.reason}")
     if verdict.blocks:
         return verdict
-    if any(event["outcome"] == "skipped" for event in events) and not soft:
+    if any(event["outcome"] == "skipped" for event in events):
         return not_evaluated("the gate was skipped or xfailed after its verdict")
     if first_failure is not None:
         return not_evaluated(f"the gate broke after its verdict: {_one_line(first_failure)}")

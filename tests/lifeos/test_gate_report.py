@@ -81,11 +81,6 @@ def test_the_worst_of_several_holds(tmp_path):
     assert outcome(tmp_path, events) is Outcome.FAILED
 
 
-def test_a_soft_gate_keeps_its_verdict_when_it_is_xfailed(tmp_path):
-    events = whole(failed("bad"), "skipped", gate="ceiling", xfail=True)
-    assert outcome(tmp_path, events, SOFT) is Outcome.FAILED
-
-
 def test_undeclared_is_not_applicable_and_listed(tmp_path):
     (result,) = gate_results([HARD], frozenset(), report(tmp_path, []))
     assert result.verdict.outcome is Outcome.NOT_APPLICABLE
