@@ -1,6 +1,6 @@
 """Judge the good LoRA and every bad one: `judge_cases.py WORK [PERSONA]` prints the table of docs/demo-results.md.
 
-Also draws WORK/contact-sheet.png: training images, samples of the good LoRA with their likeness, samples of the bad ones.
+Also draws WORK/contact-sheet.png: training images, samples of the good LoRA with their likeness, samples of bad ones.
 Run from the root of the repository. Each case is one `lifeos gate release`; what was made before is not made again.
 """
 
@@ -23,7 +23,8 @@ sys.path.insert(0, str(ROOT))
 def judge(work: Path, persona: Path, *arguments: str) -> dict[str, Any]:
     """Run one release and return its answer."""
     command = [sys.executable, "-m", "lifeos", "gate", "release", "--json", "--persona", str(persona),
-               "--history", str(work / "history.jsonl"), "--artifacts", str(work / "artifacts"), *arguments]  # fmt: skip
+               "--history", str(work / "history.jsonl"), "--artifacts", str(work / "artifacts"),
+               *arguments]  # fmt: skip
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     answer: dict[str, Any] = json.loads(done.stdout.strip().splitlines()[-1])
     if "error" in answer:
@@ -50,7 +51,8 @@ def cases(work: Path, persona: Path, good: Path) -> list[tuple[str, list[str], l
     from PIL import Image
 
     spec = importlib.util.spec_from_file_location("derive", BAD / "derive.py")
-    assert spec is not None and spec.loader is not None
+    assert spec is not None
+    assert spec.loader is not None
     derive = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(derive)
     noise, pasted = work / "noise", work / "pasted"
