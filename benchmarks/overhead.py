@@ -163,12 +163,12 @@ def trained_lora(persona: Persona) -> Path:
     Raises:
         InputError: the recipe cannot be trained.
     """
-    from lifeos.lora.progress import terminal_progress
     from lifeos.lora.recipe import load_recipe
     from lifeos.lora.train_once import train_once
+    from lifeos.report.terminal import show_progress
 
-    with terminal_progress() as progress:
-        return train_once(load_recipe(persona.recipe), load_project().path("artifacts"), progress, retry=True).path
+    with show_progress() as progress:
+        return train_once(load_recipe(persona.recipe), load_project().path("artifacts"), progress).path
 
 
 def _difference(images: Any, pixels: Path) -> float:

@@ -16,8 +16,8 @@ from numpy.typing import NDArray
 from evals.atomic import write_bytes
 from evals.content_hash import hash_folder, hash_json
 from lifeos.errors import InputError
-from lifeos.lora.progress import Progress, silent
 from lifeos.measure import Measurements
+from lifeos.progress import Progress, silent
 
 if TYPE_CHECKING:
     from evals.calibration import Calibration
@@ -143,7 +143,7 @@ def _sample_nulls(
     persona: "Persona", artifacts: Path, measurements: Measurements, count: int, progress: Progress
 ) -> NDArray[np.float32]:
     """Faces of the base without a LoRA, f32[j,d], each from a noise of its own; images without a face give no row."""
-    from lifeos.lora.sample import sample_once
+    from lifeos.lora.sample_once import sample_once
     from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 
     prompts = persona.prompts_a or persona.prompts_b

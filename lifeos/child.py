@@ -1,14 +1,17 @@
 """The one child process that does what is heavy: once for equal inputs, however many processes ask.
 
-Whoever comes first holds the run folder's lock and starts the child; the others sleep on the lock and read its result.
+Releases, training and sampling all start it here. Whoever comes first holds the run folder's lock and starts the child;
+the others sleep on the lock and read its result. Children of one data folder work one after another, with all cores.
 A failure is remembered for the attempt (one command, all its workers): the next command tries again.
 """
 
 import json
+import math
 import os
 import subprocess
 import sys
 import time
+import uuid
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -17,16 +20,18 @@ from evals.atomic import write_json
 from evals.content_hash import hash_json
 from lifeos.errors import InputError
 from lifeos.orphan import end_with_parent
+from lifeos.progress import Progress, show_new
 from lifeos.settings import project_root
 
-REQUEST, RESULT, FAILURE, LOG = "request.json", "result.json", "failure.json", "child.log"
+REQUEST, RESULT, FAILURE, LOG, PROGRESS = "request.json", "result.json", "failure.json", "child.log", "progress.jsonl"
 _INPUT_ERROR_EXIT = 2
+_POLL_SECONDS = 0.2
 # A test runner pins its workers to one thread; the child has all cores.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
 
 
-class ChildFailedError(RuntimeError):
-    """The child ended without a result; the message is one line."""
+class ChildFailedError(InputError):
+    """The child ended without a result; the message is its own reason, or says how it ended and what to do next."""
 
 
 def read_result(folder: Path) -> dict[str, Any] | None:
@@ -39,31 +44,48 @@ def read_result(folder: Path) -> dict[str, Any] | None:
         return None
 
 
-def obtain(folder: Path, module: str, request: dict[str, Any], attempt: str, timeout_seconds: float) -> dict[str, Any]:
+def obtain(
+    folder: Path,
+    module: str,
+    request: dict[str, Any],
+    attempt: str | None,
+    *,
+    timeout_seconds: float | None = None,
+    known: Callable[[], dict[str, Any] | None] | None = None,
+    progress: Progress | None = None,
+) -> dict[str, Any]:
     """Return the result of ``request``, made by ``python -m module FOLDER`` in a child unless it lies there already.
 
     Args:
         folder: run folder, named after the content hash of the inputs.
         module: module with a ``child_main`` entry, run with ``-m``.
-        request: JSON that the child reads.
-        attempt: name of this command; processes of one attempt share one failure.
-        timeout_seconds: wall-clock limit of the child.
+        request: JSON that the child reads; ``artifacts`` is the data folder in which one child works at a time.
+        attempt: name of this command; processes of one attempt share one failure. None: this call shares with none.
+        timeout_seconds: wall-clock limit of the child, its wait for another child included; None for no limit.
+        known: returns the result when there is nothing left to do, else None; asked with and without the lock. Needed
+            where what was made may go while the run folder stays; default: the result in the run folder.
+        progress: is told what the child writes to ``request["progress"]``, which then is a file in the run folder.
 
     Raises:
         ChildFailedError: the child failed in this attempt, was killed, or ran past the limit.
     """
     from filelock import FileLock
 
-    folder = Path(folder)
-    if (result := read_result(folder)) is not None:
+    folder, attempt = Path(folder).absolute(), attempt or uuid.uuid4().hex
+    look = known or (lambda: read_result(folder))
+    if (result := look()) is not None:
         return result
     folder.mkdir(parents=True, exist_ok=True)
     with FileLock(str(folder / "parent.lock"), poll_interval=0.1):
-        if (result := read_result(folder)) is not None:
+        if (result := look()) is not None:
             return result
         _raise_remembered(folder, attempt)
-        write_json(folder / REQUEST, {**request, "attempt": attempt})
-        code = _run(folder, module, timeout_seconds)
+        # An older result speaks of something that has gone since.
+        for stale in (RESULT, *([] if progress is None else [PROGRESS])):
+            (folder / stale).unlink(missing_ok=True)
+        watched = {} if progress is None else {"progress": str(folder / PROGRESS)}
+        write_json(folder / REQUEST, {**request, **watched, "attempt": attempt})
+        code = _run(folder, module, timeout_seconds, progress)
         if (result := read_result(folder)) is not None:
             return result
         _raise_remembered(folder, attempt)
@@ -113,23 +135,38 @@ def child_environment() -> dict[str, str]:
     return environment
 
 
-def _run(folder: Path, module: str, timeout_seconds: float) -> int | None:
+def _run(folder: Path, module: str, timeout_seconds: float | None, progress: Progress | None) -> int | None:
+    """Return the exit status of the child, None when it was ended at its limit."""
+    deadline, shown = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds, 0
     with (folder / LOG).open("ab") as log:
         child = subprocess.Popen(
-            [sys.executable, "-m", module, str(folder.absolute())],
+            [sys.executable, "-m", module, str(folder)],
             stdin=subprocess.PIPE, stdout=log, stderr=subprocess.STDOUT, env=child_environment(),
         )  # fmt: skip
-        deadline = time.monotonic() + timeout_seconds
         try:
-            return child.wait(timeout=max(0.0, deadline - time.monotonic()))
-        except subprocess.TimeoutExpired:
-            return None
+            while (code := _wait(child, deadline, None if progress is None else _POLL_SECONDS)) is None:
+                if time.monotonic() >= deadline:
+                    return None
+                shown = shown if progress is None else show_new(folder / PROGRESS, shown, progress)
+            if progress is not None:
+                show_new(folder / PROGRESS, shown, progress)
+            return code
         finally:
+            # Where this process dies without coming here, the pipe closes and the child ends itself.
             if child.poll() is None:
                 child.kill()
                 child.wait()
             if child.stdin is not None:
                 child.stdin.close()
+
+
+def _wait(child: subprocess.Popen[bytes], deadline: float, poll_seconds: float | None) -> int | None:
+    left = deadline - time.monotonic()
+    seconds = left if poll_seconds is None else min(left, poll_seconds)
+    try:
+        return child.wait(timeout=None if seconds == math.inf else max(0.0, seconds))
+    except subprocess.TimeoutExpired:
+        return None
 
 
 def _remember(folder: Path, attempt: str, reason: str) -> None:
@@ -145,11 +182,14 @@ def _raise_remembered(folder: Path, attempt: str) -> None:
         raise ChildFailedError(str(stored.get("reason")))
 
 
-def _describe(code: int | None, timeout_seconds: float, log: Path) -> str:
+def _describe(code: int | None, timeout_seconds: float | None, log: Path) -> str:
     if code is None:
         return (
-            f"training and sampling ran past {timeout_seconds / 60:.0f} minutes and were ended; next: run the same "
-            "command again, it goes on from where it was, or raise release_timeout_minutes in lifeos.toml"
+            f"training and sampling ran past {(timeout_seconds or 0.0) / 60:.0f} minutes and were ended; next: run the "
+            "same command again, it goes on from where it was, or raise release_timeout_minutes in lifeos.toml"
         )
     ending = f"was ended by signal {-code}" if code < 0 else f"ended with status {code}"
-    return f"the process that trains and samples {ending} and left no result; next: run the same command again ({log})"
+    return (
+        f"the process that trains and samples {ending} and left no result; "
+        f"next: run the same command again, it goes on from where it was ({log})"
+    )

@@ -139,8 +139,7 @@ def retrain_lora(
         raise InputError(f"-o {out}: accepted a name ending in .safetensors, got {out.suffix!r}; next: rename it")
     folder = artifacts or load_project().path("artifacts")
     with show_progress() as progress:
-        # Asking again after a failure is a wish to try again.
-        result = train_once(load_recipe(recipe), folder, progress, retry=True)
+        result = train_once(load_recipe(recipe), folder, progress)
     write_bytes(out, result.path.read_bytes())
     answer = {
         "schema": "lifeos.retrain/1",

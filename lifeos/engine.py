@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.verdict import Verdict
-from lifeos.lora.progress import Progress
+from lifeos.progress import Progress
 
 if TYPE_CHECKING:
     from evals.faces import FaceBackend

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.atomic import write_json
 from evals.content_hash import hash_bytes, hash_folder, hash_json
-from lifeos.lora.progress import Progress
+from lifeos.progress import Progress
 from lifeos.settings import project_root
 
 if TYPE_CHECKING:

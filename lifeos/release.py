@@ -16,11 +16,11 @@ from typing import TYPE_CHECKING, Any
 from evals.atomic import write_json, write_text
 from evals.content_hash import canonical_json, hash_file, hash_json
 from evals.verdict import Verdict, failed, not_evaluated, passed
-from lifeos.child import ChildFailedError, child_main, obtain
+from lifeos.child import child_main, obtain
 from lifeos.errors import InputError
 from lifeos.inputs import Inputs
-from lifeos.lora.progress import Progress
 from lifeos.measure import ImageToMeasure, Measurements, image_rows, likeness_of
+from lifeos.progress import Progress, progress_writer
 from lifeos.release_inputs import describe, load_engine, release_domain, release_plan, repeated_part
 
 if TYPE_CHECKING:
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 WEIGHTS_GATES = ("weights_whole", "weights_finite", "weights_base", "weights_keys", "weights_effect")
 REPRO_TOLERANCE = 0.005
-_PROGRESS_SECONDS = 0.2
 
 
 @dataclass(frozen=True)
@@ -66,8 +65,8 @@ def obtain_release(
             "progress": None if progress_file is None else str(progress_file.absolute()),
         }
         seconds = inputs.project.settings.release_timeout_minutes * 60.0
-        result = obtain(described.folder, "lifeos.release", request, attempt, seconds)
-    except (InputError, ChildFailedError) as error:
+        result = obtain(described.folder, "lifeos.release", request, attempt, timeout_seconds=seconds)
+    except InputError as error:
         return Release({}, str(error))
     verdicts = {gate: Verdict.from_json(row) for gate, row in result["verdicts"].items()}
     return Release(verdicts, "the release judged no such gate")
@@ -89,7 +88,7 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
 
     engine, artifacts = load_engine(request["engine"]), Path(request["artifacts"])
     persona = load_persona(Path(request["persona"]), Path(request["root"]))
-    clock, progress = _Clock(), _progress_writer(request["progress"])
+    clock, progress = _Clock(), progress_writer(request["progress"])
     began = _begin(folder, request, persona, engine)
     with clock.step("train"):
         lora, trained = train_step(request, engine, progress)
@@ -311,20 +310,6 @@ class _Clock:
         started = time.monotonic()
         yield
         self.seconds[name] = round(time.monotonic() - started, 3)
-
-
-def _progress_writer(path: str | None) -> Progress:
-    last: dict[str, float] = {}
-
-    def report(stage: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if path is None or (done not in (0, total) and now - last.get(stage, 0.0) < _PROGRESS_SECONDS):
-            return
-        last[stage] = now
-        with Path(path).open("a", encoding="utf-8", newline="\n") as file:
-            file.write(json.dumps({"stage": stage, "done": done, "total": total}) + "\n")
-
-    return report
 
 
 if __name__ == "__main__":

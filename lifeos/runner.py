@@ -27,14 +27,13 @@ from lifeos.gate_report import (
 )
 from lifeos.inputs import SHARED_OPTIONS, Inputs, declared_needs, read_inputs
 from lifeos.manifest import PHASES, default_manifest, load_manifest
+from lifeos.progress import Progress, show_new
 from lifeos.settings import project_root
 
 SCHEMA = "lifeos.gate/1"
 _PYTEST_INTERNAL, _PYTEST_USAGE, _PYTEST_INTERRUPTED = 3, 4, 2
 _POLL_SECONDS = 0.2
 _INTERRUPT_WAIT_SECONDS = 20
-
-Progress = Callable[[str, int, int], None]
 
 
 class GateRunError(RuntimeError):
@@ -232,13 +231,13 @@ def _run_pytest(arguments: list[str], folder: Path, progress: Progress | None, s
             stdout=None if show else log,
             stderr=None if show else subprocess.STDOUT,
         )
-        seen = 0
+        shown = 0
         try:
             while True:
                 try:
                     return child.wait(timeout=_POLL_SECONDS if progress is not None else None)
                 except subprocess.TimeoutExpired:
-                    seen = _show_progress(folder / "progress.jsonl", seen, progress)
+                    shown = shown if progress is None else show_new(folder / "progress.jsonl", shown, progress)
         except KeyboardInterrupt:
             # Ctrl-C reached pytest too; give it a moment to end by itself.
             with suppress(subprocess.TimeoutExpired, KeyboardInterrupt):
@@ -250,17 +249,6 @@ def _run_pytest(arguments: list[str], folder: Path, progress: Progress | None, s
                 child.wait()
             if child.stdin is not None:
                 child.stdin.close()
-
-
-def _show_progress(path: Path, seen: int, progress: Progress | None) -> int:
-    if progress is None or not path.exists():
-        return seen
-    lines = path.read_text(encoding="utf-8").split("\n")[:-1]
-    for line in lines[seen:]:
-        with suppress(ValueError, KeyError, TypeError):
-            event = json.loads(line)
-            progress(event["stage"], int(event["done"]), int(event["total"]))
-    return len(lines)
 
 
 def _refuse_broken(exit_code: int, reported_exit: int | None, collect_errors: list[str], folder: Path) -> None:

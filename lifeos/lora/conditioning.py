@@ -9,9 +9,9 @@ from evals.content_hash import hash_json
 from lifeos.errors import InputError
 from lifeos.lora.dataset import read_pixels
 from lifeos.lora.families import Family
-from lifeos.lora.progress import Progress
 from lifeos.lora.safetensors_file import encode, read_header
 from lifeos.lora.training_inputs import TrainingInputs
+from lifeos.progress import Progress
 
 CONDITIONING_REVISION = 1
 _BATCH = 8

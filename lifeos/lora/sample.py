@@ -10,17 +10,16 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from evals.content_hash import hash_file, hash_json
+from evals.content_hash import hash_file
 from lifeos.errors import InputError
-from lifeos.lora.child import run_once
 from lifeos.lora.families import base_hash, get_family
-from lifeos.lora.progress import Progress, silent
 from lifeos.lora.recipe import available_cores
 from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan, image_key
 from lifeos.lora.store import ImageStore
+from lifeos.progress import Progress, silent
 
-__all__ = ["ImageRequest", "PlannedPrompt", "SamplePlan", "SampleResult", "SampledImage", "encode_references",
-           "image_key", "missing_images", "round_trip", "sample_once", "sample_plan"]
+__all__ = ["ImageRequest", "PlannedImages", "PlannedPrompt", "SamplePlan", "SampleResult", "SampledImage",
+           "encode_references", "image_key", "missing_images", "planned_images", "round_trip", "sample_plan"]
 
 BATCH_SIZE = 12
 
@@ -54,6 +53,35 @@ class SampleResult:
     lora_hash: str | None
 
 
+@dataclass(frozen=True)
+class PlannedImages:
+    """Every image of a plan in its order, with what it is made from and where it will lie."""
+
+    plan: SamplePlan
+    base: Path
+    lora: Path | None
+    base_hash: str
+    lora_hash: str | None
+    images: tuple[SampledImage, ...]
+
+    def lacking(self, store: ImageStore) -> list[SampledImage]:
+        """Return the different images that the store has not, in order."""
+        return [image for key, image in {image.key: image for image in self.images}.items() if not store.has(key)]
+
+    def result(self, made: int, seconds: float) -> SampleResult:
+        """Return the result of rendering ``made`` of them in ``seconds``; the others were there."""
+        different = len({image.key for image in self.images})
+        return SampleResult(self.images, made, different - made, seconds, self.base_hash, self.lora_hash)
+
+
+def planned_images(plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore) -> PlannedImages:
+    """Read and hash base and LoRA, and name every image of a plan; arguments as for ``sample_plan``."""
+    hash_of_base, hash_of_lora = base_hash(base), None if lora is None else hash_file(lora)
+    keyed = [(request, image_key(plan, request, hash_of_base, hash_of_lora)) for request in plan.requests()]
+    images = tuple(SampledImage(request, key, store.path_for(key)) for request, key in keyed)
+    return PlannedImages(plan, Path(base), lora, hash_of_base, hash_of_lora, images)
+
+
 def sample_plan(
     plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore, progress: Progress = silent, *,
     batch_size: int = BATCH_SIZE, threads: int = 0,
@@ -72,50 +100,18 @@ def sample_plan(
     Raises:
         InputError: base, LoRA, prompt, sampler or size cannot be used, or pixels are not finite.
     """
-    asked = _asked(plan, base, lora, store)
-    lacking = [image for image in asked.images if not store.has(image.key)]
+    asked = planned_images(plan, base, lora, store)
+    lacking = asked.lacking(store)
     if not lacking:
-        return _result(asked, 0, 0.0)
+        return asked.result(0, 0.0)
     started = time.monotonic()
     _render(asked, lacking, store, progress, batch_size=batch_size, threads=threads)
-    return _result(asked, len({image.key for image in lacking}), time.monotonic() - started)
-
-
-def sample_once(
-    plan: SamplePlan, base: Path, lora: Path | None, artifacts: Path, progress: Progress = silent, *,
-    batch_size: int = BATCH_SIZE, threads: int = 0, retry: bool = False,
-) -> SampleResult:
-    """Render a plan in the one child process that has all cores, into ``artifacts/samples``; others wait for it.
-
-    Arguments as for ``sample_plan``; ``retry`` forgets a remembered failure.
-
-    Raises:
-        InputError: what ``sample_plan`` raises; a failure is remembered and raised again at once.
-    """
-    artifacts = Path(artifacts)
-    store = ImageStore(artifacts / "samples")
-    asked = _asked(plan, base, lora, store)
-    lacking: set[str] = set()
-
-    def job() -> dict[str, Any] | None:
-        now = {image.key for image in asked.images if not store.has(image.key)}
-        if not now:
-            return None
-        # The last call that finds work is the one under the lock: this is what the child gets to make.
-        lacking.clear()
-        lacking.update(now)
-        return {"operation": "sample", "plan": plan.to_json(), "base": str(base), "store": str(store.folder),
-                "lora": None if lora is None else str(lora), "batch_size": batch_size, "threads": threads}
-
-    identity = hash_json([plan.content_hash, asked.base_hash, asked.lora_hash])
-    started = time.monotonic()
-    made = run_once(artifacts, artifacts / "runs" / f"samples-{identity[:32]}", job, progress, retry=retry)
-    return _result(asked, len(lacking) if made else 0, time.monotonic() - started if made else 0.0)
+    return asked.result(len(lacking), time.monotonic() - started)
 
 
 def missing_images(plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore) -> int:
     """Return how many different images of a plan the store lacks."""
-    return len({image.key for image in _asked(plan, base, lora, store).images if not store.has(image.key)})
+    return len(planned_images(plan, base, lora, store).lacking(store))
 
 
 def encode_references(
@@ -144,30 +140,9 @@ def round_trip(
     return pixels
 
 
-@dataclass(frozen=True)
-class _Asked:
-    plan: SamplePlan
-    base: Path
-    lora: Path | None
-    base_hash: str
-    lora_hash: str | None
-    images: tuple[SampledImage, ...]
-
-
-def _asked(plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore) -> _Asked:
-    hash_of_base, hash_of_lora = base_hash(base), None if lora is None else hash_file(lora)
-    keyed = [(request, image_key(plan, request, hash_of_base, hash_of_lora)) for request in plan.requests()]
-    images = tuple(SampledImage(request, key, store.path_for(key)) for request, key in keyed)
-    return _Asked(plan, Path(base), lora, hash_of_base, hash_of_lora, images)
-
-
-def _result(asked: _Asked, made: int, seconds: float) -> SampleResult:
-    different = len({image.key for image in asked.images})
-    return SampleResult(asked.images, made, different - made, seconds, asked.base_hash, asked.lora_hash)
-
-
 def _render(
-    asked: _Asked, lacking: list[SampledImage], store: ImageStore, progress: Progress, *, batch_size: int, threads: int
+    asked: PlannedImages, lacking: list[SampledImage], store: ImageStore, progress: Progress, *,
+    batch_size: int, threads: int,
 ) -> None:
     from lifeos.lora.denoise import Denoiser, fuse_lora
     from lifeos.lora.lora_file import read_lora
@@ -183,16 +158,15 @@ def _render(
             raise InputError(f"{asked.lora}: accepted a LoRA that fits {asked.base.name}, got {len(homeless)} tensors "
                              "without a place; next: lifeos gate predeploy --lora FILE")
         modules = dict(lora.modules)
-    done = len({image.key for image in asked.images}) - len({image.key for image in lacking})
     total = len({image.key for image in asked.images})
+    done = total - len(lacking)
     progress("sampling", done, total)
     with limited_threads(threads or available_cores()):
         components = family.load(asked.base)
         fuse_lora(family, components, modules, plan.strength)
-        unique = list({image.key: image for image in lacking}.values())
-        denoiser = Denoiser(family, components, plan, [image.request for image in unique])
-        for start in range(0, len(unique), batch_size):
-            batch = unique[start : start + batch_size]
+        denoiser = Denoiser(family, components, plan, [image.request for image in lacking])
+        for start in range(0, len(lacking), batch_size):
+            batch = lacking[start : start + batch_size]
             pixels = denoiser.render([image.request for image in batch])
             for image, picture in zip(batch, pixels, strict=True):
                 store.put(image.key, encode_png(picture), _facts(asked, image))
@@ -209,7 +183,7 @@ def encode_png(picture: npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _facts(asked: _Asked, image: SampledImage) -> dict[str, Any]:
+def _facts(asked: PlannedImages, image: SampledImage) -> dict[str, Any]:
     plan, request = asked.plan, image.request
     return {"base": asked.base_hash, "lora": asked.lora_hash, "strength": request.strength,
             "prompt": request.prompt.text, "seed": request.seed, "sampler": plan.sampler, "steps": plan.steps,

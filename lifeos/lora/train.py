@@ -17,10 +17,10 @@ from lifeos.lora.checkpoint import Checkpoint, load_newest_checkpoint, remove_ch
 from lifeos.lora.conditioning import Conditioning, prepare_conditioning
 from lifeos.lora.families import Family, get_family
 from lifeos.lora.lora_metadata import lora_metadata
-from lifeos.lora.progress import Progress, silent
 from lifeos.lora.recipe import OptimizerSettings, Recipe
 from lifeos.lora.safetensors_file import encode
 from lifeos.lora.training_inputs import TrainingInputs, derived_seed, read_inputs
+from lifeos.progress import Progress, silent
 
 RESULT_NAME = "result.json"
 FINISHED_NAME = "lora.safetensors"

@@ -1,17 +1,20 @@
-"""Training that happens once for equal inputs, whoever asks and however often."""
+"""Training that happens once for equal inputs, whoever asks and however often, in the one child process."""
 
+import sys
 from pathlib import Path
 from typing import Any
 
+from lifeos.child import child_main, obtain
 from lifeos.errors import InputError
-from lifeos.lora.child import run_once
-from lifeos.lora.progress import Progress, silent
 from lifeos.lora.recipe import Recipe
-from lifeos.lora.train import FINISHED_NAME, TrainingResult, finished_result
+from lifeos.lora.train import FINISHED_NAME, TrainingResult, finished_result, train_lora
 from lifeos.lora.training_inputs import read_inputs, run_folder_for
+from lifeos.progress import Progress, progress_writer, silent
 
 
-def train_once(recipe: Recipe, artifacts: Path, progress: Progress = silent, *, retry: bool = False) -> TrainingResult:
+def train_once(
+    recipe: Recipe, artifacts: Path, progress: Progress = silent, *, attempt: str | None = None
+) -> TrainingResult:
     """Return the finished LoRA of a recipe below ``artifacts/runs``, trained in the one child process if need be.
 
     Processes that ask for it meanwhile sleep on a lock. After a kill, the same call goes on from the last checkpoint.
@@ -20,26 +23,40 @@ def train_once(recipe: Recipe, artifacts: Path, progress: Progress = silent, *, 
         recipe: what to train.
         artifacts: data folder.
         progress: called with ("latents" | "training", done, total).
-        retry: forget a remembered failure.
+        attempt: name of a command with several processes, which then share one failure; None: this call alone.
 
     Raises:
-        InputError: what ``train_lora`` raises; a failure is remembered and raised again at once, until the inputs
-            change or ``retry``.
+        InputError: what ``train_lora`` raises, or how the child ended without a result.
     """
     inputs = read_inputs(recipe)
-    folder = run_folder_for(artifacts, inputs)
+    folder = run_folder_for(artifacts, inputs).resolve()
+    values = recipe.model_copy(
+        update={"base": recipe.base.resolve(), "dataset": recipe.dataset.resolve(), "threads": recipe.effective_threads}
+    ).model_dump(mode="json")
+    values = {name: "none" if value is None and name != "alpha" else value for name, value in values.items()}
+    request = {"artifacts": str(Path(artifacts).resolve()), "recipe": values, "run_folder": str(folder)}
 
-    def job() -> dict[str, Any] | None:
-        if finished_result(folder, inputs) is not None:
-            return None
-        values = recipe.model_copy(update={"base": recipe.base.resolve(), "dataset": recipe.dataset.resolve(),
-                                           "threads": recipe.effective_threads}).model_dump(mode="json")
-        values = {name: "none" if value is None and name != "alpha" else value for name, value in values.items()}
-        return {"operation": "train", "recipe": values, "out": str((folder / FINISHED_NAME).resolve()),
-                "run_folder": str(folder.resolve())}
+    def known() -> dict[str, Any] | None:
+        return None if finished_result(folder, inputs) is None else {"made": False}
 
-    made = run_once(Path(artifacts), folder, job, progress, retry=retry)
+    made = obtain(folder / "child", "lifeos.lora.train_once", request, attempt, known=known, progress=progress)["made"]
     result = finished_result(folder, inputs)
     if result is None:
         raise InputError(f"{folder}: accepted a finished run, got none; next: run the same command again")
     return TrainingResult(**{**vars(result), "reused": not made})
+
+
+def walk(request: dict[str, Any], _: Path) -> dict[str, Any]:
+    """Train in this process what ``train_once`` asks for; says whether anything was ``made``.
+
+    Raises:
+        InputError: what ``train_lora`` raises.
+    """
+    folder = Path(request["run_folder"])
+    recipe = Recipe.model_validate(request["recipe"])
+    result = train_lora(recipe, folder / FINISHED_NAME, folder, progress_writer(request["progress"]))
+    return {"made": not result.reused}
+
+
+if __name__ == "__main__":
+    sys.exit(child_main(sys.argv[1:], walk))

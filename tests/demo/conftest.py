@@ -51,9 +51,9 @@ def gate(demo_artifacts):
 
 
 @pytest.fixture(scope="session")
-def good_lora(demo_artifacts):
+def good_lora(demo_artifacts, testrun_uid):
     """The LoRA of the persona's recipe, trained once for all workers."""
     from lifeos.lora.recipe import load_recipe
     from lifeos.lora.train_once import train_once
 
-    return train_once(load_recipe(PERSONA / "recipe.toml"), demo_artifacts).path
+    return train_once(load_recipe(PERSONA / "recipe.toml"), demo_artifacts, attempt=testrun_uid).path

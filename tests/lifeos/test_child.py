@@ -22,7 +22,7 @@ def runs(folder):
 
 
 def ask(tmp_path, attempt="one", seconds=60.0, **behaviour):
-    return obtain(tmp_path / "run", MODULE, request(tmp_path, **behaviour), attempt, seconds)
+    return obtain(tmp_path / "run", MODULE, request(tmp_path, **behaviour), attempt, timeout_seconds=seconds)
 
 
 def test_a_result_is_made_once(tmp_path):

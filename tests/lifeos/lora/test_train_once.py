@@ -1,4 +1,3 @@
-import json
 import os
 import subprocess
 import sys
@@ -7,10 +6,11 @@ from pathlib import Path
 
 import pytest
 
+from lifeos import child
 from lifeos.errors import InputError
-from lifeos.lora import child as child_process
 from lifeos.lora.recipe import OptimizerSettings
-from lifeos.lora.sample import missing_images, sample_once
+from lifeos.lora.sample import missing_images
+from lifeos.lora.sample_once import sample_once
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 from lifeos.lora.store import ImageStore
 from lifeos.lora.train import train_lora
@@ -54,7 +54,7 @@ def test_two_callers_train_once_and_sampling_follows(recipe, tmp_path):
     assert sample_once(plan, recipe.base, again.path, tmp_path / "artifacts").made == 0
 
 
-def test_a_failure_is_remembered_until_retry(recipe, tmp_path, monkeypatch):
+def test_a_failure_is_remembered_for_the_attempt_only(recipe, tmp_path, monkeypatch):
     import shutil
 
     folder = tmp_path / "data"
@@ -62,23 +62,24 @@ def test_a_failure_is_remembered_until_retry(recipe, tmp_path, monkeypatch):
     (folder / "0003.png").write_bytes(b"no picture")
     broken = recipe.model_copy(update={"dataset": folder})
     with pytest.raises(InputError, match="accepted a picture") as first:
-        train_once(broken, tmp_path / "artifacts")
+        train_once(broken, tmp_path / "artifacts", attempt="one")
     started = []
-    monkeypatch.setattr(child_process, "_run_child", lambda *_: started.append(1))
-    with pytest.raises(InputError, match="remembered from") as second:
-        train_once(broken, tmp_path / "artifacts")
-    assert str(first.value) in str(second.value)
+    monkeypatch.setattr(child, "_run", lambda *_: started.append(1) or 0)
+    with pytest.raises(InputError, match="accepted a picture") as second:
+        train_once(broken, tmp_path / "artifacts", attempt="one")
+    assert str(first.value) == str(second.value)
     assert not started
-    with pytest.raises(InputError, match="child ended well"):  # the stand-in makes no file
-        train_once(broken, tmp_path / "artifacts", retry=True)
-    assert started
+    for attempt in ("two", None):  # the stand-in makes no file
+        with pytest.raises(InputError, match="left no result"):
+            train_once(broken, tmp_path / "artifacts", attempt=attempt)
+    assert len(started) == 2
     before = read_inputs(broken).key
     shutil.copyfile(folder / "0002.png", folder / "0003.png")
     assert read_inputs(broken).key != before
 
 
 @pytest.mark.skipif(os.name == "nt", reason="finds the child among the processes of the caller as POSIX has them")
-def test_a_kill_is_not_remembered_and_repeats_nothing(recipe, tmp_path):
+def test_a_kill_stops_no_later_call_and_repeats_nothing(recipe, tmp_path):
     import psutil
 
     recipe = recipe.model_copy(update={"steps": 80, "checkpoint_every": 4, "optimizer": OptimizerSettings()})
@@ -91,18 +92,17 @@ def test_a_kill_is_not_remembered_and_repeats_nothing(recipe, tmp_path):
             assert caller.poll() is None, caller.communicate()
             time.sleep(0.01)
         return caller, next(process for process in psutil.Process(caller.pid).children()
-                            if "lifeos.lora.child" in process.cmdline())
+                            if "lifeos.lora.train_once" in process.cmdline())
 
     caller, trainer = start_and_wait_for_checkpoint_after(0)
     trainer.kill()
-    assert "stopped from outside" in caller.communicate(timeout=60)[1]
+    assert "ended by signal 9" in caller.communicate(timeout=60)[1]
     reached = int(max(folder.glob("checkpoints/checkpoint-*")).stem.split("-")[1])
 
     caller, trainer = start_and_wait_for_checkpoint_after(reached)
     caller.kill()
     caller.communicate(timeout=60)
     trainer.wait(timeout=30)  # the child ends with its parent
-    assert not (folder / "failure.json").exists()
 
     result = train_lora(recipe, tmp_path / "resumed.safetensors", folder)
     assert reached < result.resumed_from < 80
@@ -110,9 +110,8 @@ def test_a_kill_is_not_remembered_and_repeats_nothing(recipe, tmp_path):
     assert result.path.read_bytes() == whole.path.read_bytes()
 
 
-def test_an_unknown_operation_is_refused(tmp_path):
-    job = tmp_path / "job.json"
-    job.write_text(json.dumps({"operation": "dance"}), encoding="utf-8")
-    done = subprocess.run([sys.executable, "-m", "lifeos.lora.child", str(job)], cwd=ROOT, check=False,
-                          stdin=subprocess.PIPE, input=None)
-    assert done.returncode in (2, 3)  # 3: nobody holds its input open
+def test_a_finished_lora_that_went_is_trained_again(recipe, tmp_path):
+    first = train_once(recipe, tmp_path / "artifacts")
+    first.path.unlink()
+    again = train_once(recipe, tmp_path / "artifacts")
+    assert (again.reused, again.sha256) == (False, first.sha256)
