@@ -85,10 +85,13 @@ class LoraFile:
 
 @dataclass(frozen=True)
 class AdapterMetadata:
+    """What peft's adapter metadata says of ranks and scales; ``values`` is the JSON object as it was written."""
+
     values: Mapping[str, Any]
 
     @classmethod
     def read(cls, metadata: Mapping[str, str]) -> "AdapterMetadata | None":
+        """Return it from a file's text metadata, or None when there is none or it is no JSON object."""
         try:
             values = json.loads(metadata["lora_adapter_metadata"])
         except (KeyError, ValueError, RecursionError):
@@ -96,6 +99,7 @@ class AdapterMetadata:
         return cls(values) if isinstance(values, dict) else None
 
     def alpha(self, name: str, rank: int) -> float:
+        """Return alpha of module ``component.module``: its own, else the component's, else its rank."""
         component, module = name.split(".", 1)
         pattern = self.values.get(f"{component}.alpha_pattern")
         own = pattern.get(module) if isinstance(pattern, dict) else None
@@ -103,6 +107,7 @@ class AdapterMetadata:
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float(rank)
 
     def targets(self, component: str) -> tuple[str, ...] | None:
+        """Return the module names a component says it targets, or None when it does not say."""
         value = self.values.get(f"{component}.target_modules")
         if isinstance(value, list) and value and all(isinstance(item, str) for item in value):
             return tuple(value)

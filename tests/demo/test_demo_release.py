@@ -41,7 +41,8 @@ def test_a_broken_file_is_rejected_by_its_gate_alone_or_by_what_it_draws(name, g
         "half_of_keys": lambda out: derive.half_of_keys(good_lora, out),
         "wrong_base": lambda out: derive.wrong_base(good_lora, out),
     }[name]
-    code, answer = gate(tmp_path / "history.jsonl", "--persona", few_prompts, "--lora", make(tmp_path / "bad.safetensors"))
+    bad = make(tmp_path / "bad.safetensors")
+    code, answer = gate(tmp_path / "history.jsonl", "--persona", few_prompts, "--lora", bad)
     assert (code, answer["verdict"]) == (1, "rejected")
     assert set(CASES[name]["expected"]) <= failing(answer)
     if set(CASES[name]["expected"]) <= WEIGHTS_GATES:
@@ -49,7 +50,10 @@ def test_a_broken_file_is_rejected_by_its_gate_alone_or_by_what_it_draws(name, g
         assert verdicts(answer)["likeness"] == "not_evaluated"
 
 
-@pytest.mark.parametrize("name", [n for n, c in CASES.items() if c["kind"] == "trained" and (BAD / f"{n}.safetensors").exists()])
+TRAINED = [name for name, case in CASES.items() if case["kind"] == "trained" and (BAD / f"{name}.safetensors").exists()]
+
+
+@pytest.mark.parametrize("name", TRAINED)
 def test_a_badly_trained_lora_is_rejected(name, few_prompts, gate, tmp_path):
     code, answer = gate(tmp_path / "history.jsonl", "--persona", few_prompts, "--lora", BAD / f"{name}.safetensors")
     assert (code, answer["verdict"]) == (1, "rejected")
