@@ -40,13 +40,18 @@ def write_prompts(path: Path) -> None:
     rng = np.random.default_rng(20260104)
     lines = ["# Set A is for choosing among checkpoints and strengths, set B for release alone.", ""]
     for letter, count in (("a", 8), ("b", 24)):
+        texts: list[str] = []
         backgrounds = [str(x) for _ in range(4) for x in rng.permutation(list(BACKGROUNDS))]
         for n in range(count):
             expression = list(EXPRESSIONS)[(n + n // 4) % 4]
-            text = (
+            either = [
                 f"photo of a {{trigger}} {{class}}, {expression}, facing {FACINGS[n % 3]}, "
-                f"{LIGHTS[(n // 3) % 2]} light, {backgrounds[n]} background"
-            )
+                f"{light} light, {backgrounds[n]} background"
+                for light in (LIGHTS[(n // 3) % 2], LIGHTS[1 - (n // 3) % 2])
+            ]
+            # Two equal prompts would count as one image drawn twice.
+            text = next(t for t in either if t not in texts)
+            texts.append(text)
             lines += [f"[[{letter}]]", f'id = "{letter.upper()}{n + 1:02d}"', f'text = "{text}"', ""]
     path.write_text("\n".join(lines), encoding="utf-8")
 

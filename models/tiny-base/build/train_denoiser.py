@@ -64,6 +64,7 @@ def build_scheduler():  # type: ignore[no-untyped-def]
         prediction_type="v_prediction",
         num_train_timesteps=1000,
         clip_sample=False,
+        steps_offset=1,
     )
 
 
