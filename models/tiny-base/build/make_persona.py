@@ -39,8 +39,8 @@ def write_prompts(path: Path) -> None:
     """Set A (8 prompts, for choosing) and set B (24, for release), every expression, pose, light and background in B."""
     rng = np.random.default_rng(20260104)
     lines = ["# Set A is for choosing among checkpoints and strengths, set B for release alone.", ""]
+    texts: list[str] = []
     for letter, count in (("a", 8), ("b", 24)):
-        texts: list[str] = []
         backgrounds = [str(x) for _ in range(4) for x in rng.permutation(list(BACKGROUNDS))]
         for n in range(count):
             expression = list(EXPRESSIONS)[(n + n // 4) % 4]
@@ -49,7 +49,7 @@ def write_prompts(path: Path) -> None:
                 f"{light} light, {backgrounds[n]} background"
                 for light in (LIGHTS[(n // 3) % 2], LIGHTS[1 - (n // 3) % 2])
             ]
-            # Two equal prompts would count as one image drawn twice.
+            # A prompt of A in B would let the choice see the test; two equal ones would be one image drawn twice.
             text = next(t for t in either if t not in texts)
             texts.append(text)
             lines += [f"[[{letter}]]", f'id = "{letter.upper()}{n + 1:02d}"', f'text = "{text}"', ""]
