@@ -44,9 +44,11 @@ def write_prompts(path: Path) -> None:
         backgrounds = [str(x) for _ in range(4) for x in rng.permutation(list(BACKGROUNDS))]
         for n in range(count):
             expression = list(EXPRESSIONS)[(n + n // 4) % 4]
+            first = list(BACKGROUNDS).index(backgrounds[n])
             either = [
                 f"photo of a {{trigger}} {{class}}, {expression}, facing {FACINGS[n % 3]}, "
-                f"{light} light, {backgrounds[n]} background"
+                f"{light} light, {(list(BACKGROUNDS) * 2)[first + shift]} background"
+                for shift in range(len(BACKGROUNDS))
                 for light in (LIGHTS[(n // 3) % 2], LIGHTS[1 - (n // 3) % 2])
             ]
             # A prompt of A in B would let the choice see the test; two equal ones would be one image drawn twice.
