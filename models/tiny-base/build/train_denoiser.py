@@ -101,6 +101,7 @@ def main() -> None:
     parser.add_argument("--rate", type=float, default=8e-4)
     parser.add_argument("--threads", type=int, default=0)
     parser.add_argument("--seconds", type=float, default=1e9, help="stop with a checkpoint after this long")
+    parser.add_argument("--start-from", type=Path, help="assembled base to go on from where there is no checkpoint yet")
     parser.add_argument(
         "--export-only", action="store_true", help="write the folders from the last checkpoint and stop"
     )
@@ -117,6 +118,12 @@ def main() -> None:
         from diffusers.models.attention_processor import AttnProcessor
 
         unet.set_attn_processor(AttnProcessor())
+    if arguments.start_from is not None:
+        from diffusers import UNet2DConditionModel
+        from transformers import CLIPTextModel
+
+        unet.load_state_dict(UNet2DConditionModel.from_pretrained(arguments.start_from / "unet").state_dict())
+        text.load_state_dict(CLIPTextModel.from_pretrained(arguments.start_from / "text_encoder").state_dict())
     modules = {"text": text, "unet": unet}
     parameters = [*unet.parameters(), *text.parameters()]
     average = [p.detach().clone() for p in parameters]

@@ -76,6 +76,7 @@ def main() -> None:
         "--adversarial-from", type=float, default=0.6, help="share of the steps after which patches are judged"
     )
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--start-from", type=Path, help="assembled base to go on from where there is no checkpoint yet")
     parser.add_argument("--seconds", type=float, default=1e9, help="stop with a checkpoint after this long")
     arguments = parser.parse_args()
     if arguments.threads:
@@ -84,6 +85,10 @@ def main() -> None:
     torch.manual_seed(0)
     images = load_images(arguments.data).to(device)
     vae = build_vae().to(device, memory_format=torch.channels_last)
+    if arguments.start_from is not None:
+        from diffusers import AutoencoderKL
+
+        vae.load_state_dict(AutoencoderKL.from_pretrained(arguments.start_from / "vae").float().state_dict())
     patches = Patches().to(device, memory_format=torch.channels_last)
     optimizer = torch.optim.AdamW(vae.parameters(), arguments.rate, betas=(0.9, 0.99), weight_decay=1e-4)
     judge = torch.optim.AdamW(patches.parameters(), 4e-4, betas=(0.5, 0.99))
