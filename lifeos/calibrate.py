@@ -21,7 +21,7 @@ from lifeos.progress import Progress, silent
 
 if TYPE_CHECKING:
     from evals.calibration import Calibration
-    from lifeos.persona import Persona
+    from lifeos.persona import Persona, Prompt
 
 IMPOSTORS_FILE = "impostors/embeddings.safetensors"
 NULL_IMAGES = 96
@@ -81,7 +81,11 @@ def calibrate(
         if record["embedding"] is None:
             raise InputError(f"{path}: accepted exactly one face, got {record['reason']}; next: replace the picture")
     training_records = measurements.of_all(training, progress, "training images")
-    strangers = _strangers(persona, artifacts, measurements, impostor_images, null_images, face_hash, progress)
+    domain = release_domain(persona, base_hash(persona.base), records[0]["size"])
+    # Faces of the bare base belong to one way of sampling and one set of prompts, as thresholds do.
+    null_hash = hash_json([domain, [_without_trigger(persona, prompt.text) for prompt in _null_prompts(persona)]])
+    bound_to = {"faces": face_hash, "nulls": null_hash}
+    strangers = _strangers(persona, artifacts, measurements, impostor_images, null_images, bound_to, progress)
 
     drawn = round_trip([read_image(path) for path in references], persona.base, persona.family)
     skin: list[dict[str, float | None]] = []
@@ -92,11 +96,10 @@ def calibrate(
     signatures = [np.asarray(record["signature"], dtype=np.float64) for record in training_records]
     held_out_copy = [nearest(np.asarray(r["signature"], dtype=np.float64), signatures) for r in records]
     embedded = [record["embedding"] for record in training_records if record["embedding"] is not None]
-    size = records[0]["size"]
     return build_calibration(
         persona.name,
         json.loads(json.dumps(measurements.backend_identity())),
-        release_domain(persona, base_hash(persona.base), size),
+        domain,
         _array([record["embedding"] for record in records]),
         strangers.identities,
         strangers.identities,
@@ -110,20 +113,17 @@ def calibrate(
 
 def _strangers(
     persona: "Persona", artifacts: Path, measurements: Measurements, impostor_images: Path | None, null_images: int,
-    face_hash: str, progress: Progress,
+    bound_to: dict[str, str], progress: Progress,
 ) -> Strangers:  # fmt: skip
-    from lifeos.lora.families import base_hash
-
     path = persona.folder / IMPOSTORS_FILE
-    base = base_hash(persona.base)
     known, facts = _read(path)
-    if facts.get("faces") != face_hash:
+    if facts.get("faces") != bound_to["faces"]:
         known = {}
     if impostor_images is not None:
         pictures = sorted(impostor_images.glob("*.png"))
         rows = [r["embedding"] for r in measurements.of_all(pictures, progress, "impostors")]
         known["identities"] = _array([row for row in rows if row is not None])
-    if "nulls" not in known or facts.get("base") != base:
+    if "nulls" not in known or facts.get("nulls") != bound_to["nulls"]:
         known["nulls"] = _sample_nulls(persona, artifacts, measurements, null_images, progress)
     if not len(known.get("identities", ())) and not len(known["nulls"]):
         raise InputError(
@@ -132,7 +132,7 @@ def _strangers(
         )
     from safetensors.numpy import save
 
-    write_bytes(path, save(known, metadata={"faces": face_hash, "base": base}))
+    write_bytes(path, save(known, metadata=bound_to))
     if "identities" not in known:
         # Null seeds alone may calibrate: the bare base's people are strangers too. They count once.
         return Strangers(known["nulls"], known["nulls"][:0])
@@ -146,10 +146,10 @@ def _sample_nulls(
     from lifeos.lora.sample_once import sample_once
     from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 
-    prompts = persona.prompts_a or persona.prompts_b
+    prompts = _null_prompts(persona)
     each, rows = -(-count // len(prompts)), []
     for number, prompt in enumerate(prompts):
-        text = " ".join(prompt.text.replace("{trigger}", "").replace("{class}", persona.class_word).split())
+        text = _without_trigger(persona, prompt.text)
         first = FIRST_NULL_SEED + number * each
         plan = SamplePlan(
             prompts=(PlannedPrompt(prompt.id, text),), seeds=tuple(range(first, first + each)),
@@ -160,6 +160,14 @@ def _sample_nulls(
         result = sample_once(plan, persona.base, None, artifacts, progress)
         rows += [r["embedding"] for r in measurements.of_all([i.path for i in result.images], progress, "null faces")]
     return _array([row for row in rows if row is not None])
+
+
+def _null_prompts(persona: "Persona") -> list["Prompt"]:
+    return persona.prompts_a or persona.prompts_b
+
+
+def _without_trigger(persona: "Persona", text: str) -> str:
+    return " ".join(text.replace("{trigger}", "").replace("{class}", persona.class_word).split())
 
 
 def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
