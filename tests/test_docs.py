@@ -59,3 +59,29 @@ def test_no_module_is_a_drawer():
     banned = {"utils", "helpers", "manager", "common", "misc"}
     assert not [path for path in SOURCES if path.stem in banned]
     assert not [path.name for path in SOURCES if len(path.read_text(encoding="utf-8").splitlines()) > 400]
+
+
+def test_every_command_and_option_is_described():
+    described = (ROOT / "docs" / "commands.md").read_text(encoding="utf-8")
+    source = (ROOT / "lifeos" / "cli.py").read_text(encoding="utf-8")
+    commands = re.findall(r"@app\.command\((?:\"([a-z-]+)\")?[^\n]*\)\ndef (\w+)", source)
+    assert len(commands) >= 5
+    for name in [given or function for given, function in commands]:
+        assert f"`lifeos {name}" in described, name
+    for option, _ in SHARED_OPTIONS:
+        assert f"`--{option} " in described, option
+    for setting in Settings.model_fields:
+        assert f"`{setting}`" in described, setting
+
+
+def test_every_release_gate_is_described_with_its_severity():
+    described = (ROOT / "docs" / "judging.md").read_text(encoding="utf-8")
+    for row in load_manifest(default_manifest()).gates:
+        if "release" in row.phases:
+            assert f"| `{row.id}` | {row.severity} |" in described, row.id
+
+
+def test_paths_that_the_control_file_names_exist():
+    named = re.findall(r"`((?:evals|lifeos|gates|tests|docs)/[\w./-]+)`", (ROOT / "CLAUDE.md").read_text(encoding="utf-8"))
+    assert named
+    assert not [path for path in named if not (ROOT / path).exists()]

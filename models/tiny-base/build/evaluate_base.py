@@ -56,6 +56,7 @@ def main() -> None:
     rough = [render(mesh, p, sample_scene(p, 0)) for p in people]
     smooth = [render(mesh, p, plastic(sample_scene(p, 0), 1.0)) for p in people]
     rough_back, smooth_back = (list(round_trip(x, arguments.base)) for x in (rough, smooth))
+    sys.stdout.reconfigure(line_buffering=True)  # type: ignore[union-attr]
     print("| measure | reached | asked |\n| --- | --- | --- |")
     error = np.mean([np.abs(a.astype(float) - b).mean() for a, b in zip(rough, rough_back, strict=True)])
     print(f"| VAE round trip, mean error | {error:.2f}/255 | |")
@@ -79,7 +80,14 @@ def main() -> None:
 
     def sample(text: str, seeds: range) -> list[np.ndarray]:
         plan = SamplePlan(
-            (PlannedPrompt("P", text),), tuple(seeds), "dpmsolver++", arguments.steps, arguments.guidance, 128, 128
+            (PlannedPrompt("P", text),),
+            tuple(seeds),
+            "dpmsolver++",
+            arguments.steps,
+            arguments.guidance,
+            128,
+            128,
+            dtype="bfloat16",
         )
         return [
             np.asarray(Image.open(i.path).convert("RGB")) for i in sample_plan(plan, arguments.base, None, store).images
