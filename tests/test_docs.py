@@ -82,6 +82,7 @@ def test_every_release_gate_is_described_with_its_severity():
 
 
 def test_paths_that_the_control_file_names_exist():
-    named = re.findall(r"`((?:evals|lifeos|gates|tests|docs)/[\w./-]+)`", (ROOT / "CLAUDE.md").read_text(encoding="utf-8"))
+    control = (ROOT / "CLAUDE.md").read_text(encoding="utf-8")
+    named = re.findall(r"`((?:evals|lifeos|gates|tests|docs)/[\w./-]+)`", control)
     assert named
     assert not [path for path in named if not (ROOT / path).exists()]
