@@ -21,11 +21,11 @@ from benchmarks.overhead import SAME_IMAGES_LEVELS, run_child
 from benchmarks.readiness import missing_parts
 from benchmarks.table import Line
 from lifeos.errors import InputError
-from lifeos.lora.recipe import available_cores
 from lifeos.lora.sample import BATCH_SIZE, sample_plan
 from lifeos.lora.sample_plan import SamplePlan
 from lifeos.lora.store import ImageStore
 from lifeos.persona import load_persona
+from lifeos.processor import available_cores
 from lifeos.release_inputs import release_plan
 
 AIM = 1.5

@@ -18,10 +18,10 @@ from benchmarks.readiness import missing_parts
 from benchmarks.table import Line
 from lifeos.child import child_environment
 from lifeos.errors import InputError
-from lifeos.lora.recipe import available_cores
 from lifeos.lora.sample import BATCH_SIZE, missing_images, sample_plan
 from lifeos.lora.store import ImageStore
 from lifeos.persona import Persona, load_persona
+from lifeos.processor import available_cores
 from lifeos.release_inputs import release_plan
 from lifeos.settings import load_project
 

@@ -17,6 +17,7 @@ from evals.atomic import write_bytes
 from evals.content_hash import hash_folder, hash_json
 from lifeos.errors import InputError
 from lifeos.measure import Measurements
+from lifeos.processor import resolve_dtype
 from lifeos.progress import Progress, silent
 
 if TYPE_CHECKING:
@@ -155,7 +156,7 @@ def _sample_nulls(
             prompts=(PlannedPrompt(prompt.id, text),), seeds=tuple(range(first, first + each)),
             sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
             width=persona.sampler.width, height=persona.sampler.height,
-            dtype=persona.sampler.dtype, family=persona.family,
+            dtype=resolve_dtype(persona.sampler.dtype), family=persona.family,
         )  # fmt: skip
         result = sample_once(plan, persona.base, None, artifacts, progress)
         rows += [r["embedding"] for r in measurements.of_all([i.path for i in result.images], progress, "null faces")]

@@ -111,7 +111,7 @@ def missing(plan: "SamplePlan", base: Path, lora: Path | None, store: Path) -> i
 def open_faces(backend: str, folder: Path) -> "FaceBackend":
     """Open the face models."""
     from evals.faces import open_backend
-    from lifeos.lora.recipe import available_cores
+    from lifeos.processor import available_cores
 
     # The child has every core to itself: two threads halve the 33 ms that one embedding takes.
     return open_backend(backend, folder, threads=available_cores())

@@ -2,11 +2,12 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lifeos.errors import InputError
+from lifeos.processor import ComputeDtype
 from lifeos.settings import project_root, read_toml, validation_line
 
 PERSONA_FILE = "persona.toml"
@@ -43,7 +44,7 @@ class Sampler(_Strict):
     guidance: Annotated[float, Field(ge=0, le=50, allow_inf_nan=False)]
     width: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     height: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
-    dtype: Literal["float32", "bfloat16"] = "float32"
+    dtype: ComputeDtype = "float32"
 
 
 class Seeds(_Strict):

@@ -12,6 +12,7 @@ from evals.content_hash import hash_file, hash_folder, hash_json
 from lifeos.errors import InputError
 from lifeos.inputs import Inputs, champion_file
 from lifeos.persona import Persona, load_persona
+from lifeos.processor import resolve_dtype
 from lifeos.settings import project_root
 
 # Packages whose version may move a pixel or a number.
@@ -113,7 +114,7 @@ def release_plan(persona: Persona, prompts: Sequence[str] | None = None, seeds: 
         guidance=persona.sampler.guidance,
         width=persona.sampler.width,
         height=persona.sampler.height,
-        dtype=persona.sampler.dtype,
+        dtype=resolve_dtype(persona.sampler.dtype),
         family=persona.family,
     )
 

@@ -60,7 +60,7 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
         "ss_learning_rate": f"{optimizer.base_learning_rate:g}",
         "ss_optimizer": "prodigyopt.prodigy.Prodigy" if optimizer.name == "prodigy" else "torch.optim.AdamW",
         "ss_lr_scheduler": optimizer.schedule,
-        "ss_mixed_precision": "bf16" if recipe.dtype == "bfloat16" else "no",
+        "ss_mixed_precision": "bf16" if recipe.effective_dtype == "bfloat16" else "no",
         "ss_min_snr_gamma": "None" if recipe.min_snr_gamma is None else f"{recipe.min_snr_gamma:g}",
         "ss_caption_dropout_rate": f"{recipe.caption_dropout:g}",
         "ss_tag_frequency": json.dumps({recipe.title: dict(sorted(tags.items()))}),

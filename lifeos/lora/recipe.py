@@ -1,6 +1,5 @@
 """What is trained, on what, and how: one TOML file, every key checked, hashed without its paths."""
 
-import os
 import tomllib
 from pathlib import Path
 from typing import Any, Literal
@@ -9,9 +8,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 
 from evals.content_hash import hash_json
 from lifeos.errors import InputError
+from lifeos.processor import ComputeDtype, available_cores, resolve_dtype
 
 TargetPreset = Literal["attention", "attention_feedforward", "full"]
-ComputeDtype = Literal["float32", "bfloat16"]
 
 
 class OptimizerSettings(BaseModel):
@@ -94,7 +93,8 @@ class Recipe(BaseModel):
     checkpoint_every: int = Field(default=100, ge=1)
     """Steps between checkpoints."""
     dtype: ComputeDtype = "float32"
-    """Arithmetic of the frozen base; LoRA weights and optimizer stay float32."""
+    """Arithmetic of the frozen base; LoRA weights and optimizer stay float32. ``auto`` is bfloat16 where the processor
+    computes it in hardware and float32 elsewhere; what it came to is hashed."""
     save_dtype: Literal["float32", "float16", "bfloat16"] = "float16"
     """Type of the tensors in the finished file."""
     channels_last: bool = False
@@ -122,6 +122,11 @@ class Recipe(BaseModel):
         return self.threads or available_cores()
 
     @property
+    def effective_dtype(self) -> Literal["float32", "bfloat16"]:
+        """``dtype``, or what ``auto`` comes to on this machine."""
+        return resolve_dtype(self.dtype)
+
+    @property
     def title(self) -> str:
         """``name``, or the trigger."""
         return self.name or self.trigger
@@ -129,7 +134,8 @@ class Recipe(BaseModel):
     def settings(self) -> dict[str, Any]:
         """Return every setting that can change the result, defaults filled in, without paths."""
         settings = self.model_dump(mode="json", exclude={"base", "dataset", "checkpoint_every"})
-        settings.update(alpha=self.effective_alpha, threads=self.effective_threads, name=self.title)
+        settings.update(alpha=self.effective_alpha, threads=self.effective_threads, dtype=self.effective_dtype,
+                        name=self.title)
         settings["optimizer"]["learning_rate"] = self.optimizer.base_learning_rate
         return settings
 
@@ -137,13 +143,6 @@ class Recipe(BaseModel):
     def content_hash(self) -> str:
         """SHA-256 over ``settings()``: equal for equal recipes wherever their files lie."""
         return hash_json(self.settings())
-
-
-def available_cores() -> int:
-    """Return how many CPU cores this process may use, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
 
 
 def load_recipe(path: Path) -> Recipe:

@@ -13,9 +13,9 @@ import numpy.typing as npt
 from evals.content_hash import hash_file
 from lifeos.errors import InputError
 from lifeos.lora.families import base_hash, get_family
-from lifeos.lora.recipe import available_cores
 from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan, image_key
 from lifeos.lora.store import ImageStore
+from lifeos.processor import available_cores
 from lifeos.progress import Progress, silent
 
 __all__ = ["ImageRequest", "PlannedImages", "PlannedPrompt", "SamplePlan", "SampleResult", "SampledImage",

@@ -178,7 +178,7 @@ class _Run:
 
 def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioning: Conditioning) -> _Run:
     recipe = inputs.recipe
-    family.prepare_training(components, recipe.dtype, recipe.channels_last)
+    family.prepare_training(components, recipe.effective_dtype, recipe.channels_last)
     parameters = family.add_lora(components, rank=recipe.rank, alpha=recipe.effective_alpha, preset=recipe.targets,
                                  seed=derived_seed(recipe.seed, "initial"))
     optimizer = build_optimizer(recipe.optimizer, list(parameters.values()))
@@ -227,7 +227,7 @@ def _step(run: _Run, step: int) -> float:
     for group in optimizer.param_groups:
         group["lr"] = recipe.optimizer.base_learning_rate * learning_rate_factor(
             recipe.optimizer.schedule, step, recipe.steps)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.dtype == "bfloat16"):
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.effective_dtype == "bfloat16"):
         loss = run.family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
                                gamma=recipe.min_snr_gamma)
     value = float(loss.detach())

@@ -1,0 +1,40 @@
+"""What this machine's processor offers, found out without importing torch."""
+
+import os
+from pathlib import Path
+from typing import Literal
+
+ComputeDtype = Literal["auto", "float32", "bfloat16"]
+_NATIVE = ("avx512_bf16", "amx_bf16", "bf16")  # the last is the name on 64-bit Arm
+
+
+def available_cores() -> int:
+    """Return how many CPU cores this process may use, at least 1."""
+    if hasattr(os, "sched_getaffinity"):
+        return max(1, len(os.sched_getaffinity(0)))
+    return max(1, os.cpu_count() or 1)
+
+
+def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
+    """Return whether the processor multiplies bfloat16 in hardware, as the kernel lists its features.
+
+    False where the list cannot be read (Windows, macOS): float32 is never wrong there, only slower at the worst, while
+    bfloat16 without hardware made one training step of tiny-base twelve times slower than float32 (23 s against
+    1.9 s, two cores with AVX2).
+    """
+    try:
+        with cpuinfo.open(encoding="utf-8", errors="replace") as lines:
+            for line in lines:
+                name, _, value = line.partition(":")
+                if name.strip() in ("flags", "Features"):
+                    return not set(_NATIVE).isdisjoint(value.split())
+    except OSError:
+        pass
+    return False
+
+
+def resolve_dtype(dtype: ComputeDtype) -> Literal["float32", "bfloat16"]:
+    """Return the arithmetic that ``auto`` stands for on this machine; the other two words stand for themselves."""
+    if dtype != "auto":
+        return dtype
+    return "bfloat16" if computes_bfloat16() else "float32"
