@@ -15,7 +15,7 @@ from evals.content_hash import hash_file
 from evals.errors import InputError
 from evals.faces.align import ALIGNED_SIDE, align_face
 from evals.faces.protocol import BackendIdentity, Embedding, Face, Points
-from evals.faces.sessions import PROVIDERS
+from evals.faces.sessions import PROVIDERS, load_cuda_libraries
 from evals.images import RgbImage
 
 DEFAULT_PACK = "buffalo_l"
@@ -138,6 +138,8 @@ def _open_app(folder: Path, provider: str, threads: int) -> Any:
         ) from error
     use_cuda = provider != "cpu" and "CUDAExecutionProvider" in onnxruntime.get_available_providers()
     providers = ["CUDAExecutionProvider", "CPUExecutionProvider"] if use_cuda else ["CPUExecutionProvider"]
+    if use_cuda:
+        load_cuda_libraries()
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1

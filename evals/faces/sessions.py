@@ -32,6 +32,7 @@ def open_session(model: bytes, name: str, provider: str = "cpu", threads: int = 
     offered = onnxruntime.get_available_providers()
     wanted: list[Any] = [_CPU]
     if provider != "cpu" and _CUDA in offered:
+        load_cuda_libraries()
         # TF32 rounds to 10 bits and moves similarities in the third digit.
         wanted = [(_CUDA, {"use_tf32": "0"}), _CPU]
     options = onnxruntime.SessionOptions()
@@ -52,6 +53,17 @@ def open_session(model: bytes, name: str, provider: str = "cpu", threads: int = 
             "next: install onnxruntime-gpu in place of onnxruntime, or use provider cpu"
         )
     return session
+
+
+def load_cuda_libraries() -> None:
+    """Load CUDA and cuDNN as pip installs them, which is on no loader's path (microsoft/onnxruntime#25609).
+
+    To be called before the first session on CUDA; where they cannot be loaded, the session falls back and says so.
+    """
+    import onnxruntime
+
+    if hasattr(onnxruntime, "preload_dlls"):  # since 1.21
+        onnxruntime.preload_dlls()
 
 
 def session_provider(session: Any) -> str:
