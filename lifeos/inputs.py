@@ -119,8 +119,12 @@ def declared_needs(inputs: Inputs, phase: str) -> frozenset[str]:
         declared.add("recipe")
     if phase == "release" and champion_file(inputs) is not None:
         declared.add("champion")
+    if inputs.pod:
+        declared.add("pod")
     if phase == "pod":
-        declared.add("gpu")
+        from lifeos.pods.probe.declared import pod_needs
+
+        declared |= {"gpu", *pod_needs(inputs)}
     return frozenset(declared)
 
 

@@ -11,7 +11,10 @@ from lifeos.settings import project_root, read_toml, validation_line
 
 Phase = Literal["cheap", "predeploy", "pod", "release"]
 PHASES: tuple[Phase, ...] = ("cheap", "predeploy", "pod", "release")
-Need = Literal["lora", "recipe", "images", "champion", "training_log", "clip", "gpu"]
+Need = Literal[
+    "lora", "recipe", "images", "champion", "training_log", "clip", "gpu", "pod", "xformers", "bitsandbytes",
+    "insightface", "training_smoke",
+]  # fmt: skip
 
 
 class GateRow(BaseModel):

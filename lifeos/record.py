@@ -130,7 +130,7 @@ def _environment(inputs: Inputs, release: Mapping[str, Any] | None) -> dict[str,
 
 
 def _gpu() -> str | None:
-    from lifeos.pods.gpu import gpu_names
+    from lifeos.pods.probe.nvml import gpu_names
 
     names = gpu_names()
     return names[0] if names else None

@@ -50,7 +50,9 @@ def test_what_is_declared(project, tmp_path):
     assert declared_needs(replace(lora, champion="x"), "release") == {"lora", "champion"}
     assert declared_needs(inputs, "predeploy") == frozenset()
     assert declared_needs(lora, "predeploy") == {"lora"}
-    assert declared_needs(inputs, "pod") == {"gpu"}
+    assert declared_needs(replace(inputs, pod="a40"), "predeploy") == {"pod"}
+    (tmp_path / "requirements-pod.txt").write_text("torch==2.10.0\n", encoding="utf-8")
+    assert declared_needs(inputs, "pod") == {"gpu", "training_smoke"}
 
 
 def test_the_option_overrules_the_personas_champion(project, tmp_path):

@@ -1,6 +1,7 @@
 """Every hard gate that is not judged from image rows is seen to block, alone: ``breach_<gate id>`` breaches it.
 
-Gates judged from image rows have a file of rows each (``<gate id>.json``), held by tests/evals/test_must_block.py.
+Gates judged from image rows have a file of rows each (``<gate id>.json``), held by tests/evals/test_must_block.py; the
+gates of phase pod are breached in test_pod_breaches.py.
 """
 
 import subprocess
@@ -18,7 +19,6 @@ from lifeos.lora.weights import inspect_lora
 from lifeos.manifest import default_manifest, load_manifest
 from lifeos.persona import load_persona
 from lifeos.persona_checks import persona_verdict
-from lifeos.pods import gpu
 from lifeos.pods.requirements import requirements_verdict
 from lifeos.release import repro_verdict
 from lifeos.settings import load_project
@@ -99,14 +99,6 @@ def breach_persona_sane(house):
     assert persona_verdict(persona, lambda path: 1).outcome is Outcome.PASSED
     (persona.references / "0000.png").write_bytes((persona.dataset / "0001.png").read_bytes())
     return {"persona_sane": persona_verdict(persona, lambda path: 1)}
-
-
-def breach_gpu_present(house):
-    def no_driver():
-        raise gpu._NoDriverError("Driver Not Loaded")
-
-    house.monkeypatch.setattr(gpu, "_ask", no_driver)
-    return {"gpu_present": gpu.gpu_verdict()}
 
 
 def breach_weights_whole(house):
