@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 # (the embedded base draws 128 to 256 pixels) ask for the same share of their side.
 LARGEST_MINIMUM_INTER_OCULAR = 92.0
 MINIMUM_INTER_OCULAR_SHARE = LARGEST_MINIMUM_INTER_OCULAR / 512
+RECORD_REVISION = 2
+"""Raised when a record gains a key, so that none without it is found again."""
 
 
 @dataclass(frozen=True)
@@ -45,7 +47,7 @@ class Measurements:
     def __init__(self, artifacts: Path, open_backend: Callable[[], "FaceBackend"], backend_hash: str) -> None:
         """Remember where records lie; nothing is opened yet."""
         # Another way of measuring is another record: the source of the evals is part of the name.
-        name = hash_json([backend_hash, hash_folder(project_root() / "evals", "**/*.py")])
+        name = hash_json([backend_hash, hash_folder(project_root() / "evals", "**/*.py"), RECORD_REVISION])
         self.identity = name
         self._folder = artifacts / "measured" / name[:32]
         self._open = open_backend
@@ -67,8 +69,9 @@ class Measurements:
     def of(self, path: Path) -> dict[str, Any]:
         """Return the record of an image file.
 
-        Keys: ``image`` (SHA-256 of the file), ``size`` [width, height], ``faces`` (count), ``embedding`` or None and
-        ``reason``, ``skin`` (feature -> number or None) or None and ``skin_reason``, ``signature`` (numbers), ``flat``.
+        Keys: ``image`` (SHA-256 of the file), ``size`` [width, height], ``faces`` (count),
+        ``inter_ocular`` (pixels between the eyes of the biggest face, or None), ``embedding`` or None and ``reason``,
+        ``skin`` (feature -> number or None) or None and ``skin_reason``, ``signature`` (numbers), ``flat``.
 
         Raises:
             InputError: the file is no image.
@@ -94,6 +97,7 @@ class Measurements:
     def _measure(self, path: Path) -> dict[str, Any]:
         from evals.copying_eval import image_signature
         from evals.faces import measure_face
+        from evals.faces.align import inter_ocular_distance
         from evals.images import is_flat, read_image
 
         image = read_image(path)
@@ -102,6 +106,7 @@ class Measurements:
         return {
             "size": [int(image.shape[1]), int(image.shape[0])],
             "faces": len(found.faces),
+            "inter_ocular": inter_ocular_distance(found.faces[0].points) if found.faces else None,
             "embedding": None if found.embedding is None else [float(x) for x in found.embedding],
             "reason": found.reason,
             "skin": skin,

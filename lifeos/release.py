@@ -259,7 +259,7 @@ def repro_verdict(pairs: Sequence[Sequence[float | None]]) -> Verdict:
 
 def training_files(folders: Sequence[str]) -> list[Path]:
     """Return every training image, folder by folder."""
-    from lifeos.persona_checks import image_files
+    from lifeos.lora.dataset import image_files
 
     return [path for folder in folders for path in image_files(Path(folder))]
 

@@ -12,6 +12,13 @@ from lifeos.errors import InputError
 IMAGE_SUFFIXES = (".png", ".jpg", ".jpeg", ".webp")
 
 
+def image_files(folder: Path) -> list[Path]:
+    """Return the images of a folder by name; an absent folder has none."""
+    if not folder.is_dir():
+        return []
+    return sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES), key=lambda p: p.name)
+
+
 @dataclass(frozen=True)
 class Example:
     """One training image.
@@ -44,8 +51,7 @@ def read_dataset(folder: Path, trigger: str) -> list[Example]:
     folder = Path(folder)
     if not folder.is_dir():
         raise InputError(f"{folder}: accepted a folder of training images, got none there; next: check dataset")
-    images = sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES),
-                    key=lambda path: path.name)
+    images = image_files(folder)
     if not images:
         raise InputError(f"{folder}: accepted images ({', '.join(IMAGE_SUFFIXES)}), got none; next: check dataset")
     stems = [image.stem for image in images]

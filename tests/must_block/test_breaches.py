@@ -8,17 +8,18 @@ import subprocess
 
 import numpy as np
 import pytest
+from PIL import Image
 
 from evals import history
 from evals.verdict import Outcome
 from lifeos import project_checks
 from lifeos.errors import InputError
+from lifeos.lora import dataset_lint
 from lifeos.lora.families import get_family
 from lifeos.lora.weights import GATES as WEIGHTS_GATES
 from lifeos.lora.weights import inspect_lora
 from lifeos.manifest import default_manifest, load_manifest
 from lifeos.persona import load_persona
-from lifeos.persona_checks import persona_verdict
 from lifeos.pods.requirements import requirements_verdict
 from lifeos.release import repro_verdict
 from lifeos.settings import load_project
@@ -94,11 +95,57 @@ def breach_weights_sane(house):
     return {"weights_sane": next(verdict for verdict in verdicts.values() if verdict.blocks)}
 
 
+def linted(house, change, faces=lambda path: 1):
+    """Verdicts of every dataset gate on a sound persona after ``change(persona)``."""
+    loaded = load_persona(simulation.make_persona(house.folder))
+    persona = loaded.model_copy(update={"base": load_project().root / "models" / "tiny-base"})
+
+    def measure(path):
+        return {"faces": faces(path), "size": [simulation.SIDE, simulation.SIDE], "inter_ocular": 36.0}
+
+    def verdicts():
+        lint = dataset_lint.lint_dataset(persona, measure, house.folder / "artifacts")
+        return {gate: lint.verdict(gate) for gate in dataset_lint.GATES}
+
+    if change is not None:
+        assert not [verdict.reason for verdict in verdicts().values() if verdict.blocks]
+        change(persona)
+    return verdicts()
+
+
 def breach_persona_sane(house):
-    persona = load_persona(simulation.make_persona(house.folder))
-    assert persona_verdict(persona, lambda path: 1).outcome is Outcome.PASSED
-    (persona.references / "0000.png").write_bytes((persona.dataset / "0001.png").read_bytes())
-    return {"persona_sane": persona_verdict(persona, lambda path: 1)}
+    def change(persona):
+        (persona.references / "0000.png").write_bytes((persona.dataset / "0001.png").read_bytes())
+
+    return linted(house, change)
+
+
+def breach_dataset_images(house):
+    def change(persona):
+        with Image.open(persona.dataset / "0001.png") as image:
+            image.resize((96, 96)).save(persona.dataset / "0001.png")
+
+    return linted(house, change)
+
+
+def breach_dataset_captions(house):
+    def change(persona):
+        (persona.dataset / "0001.txt").write_text("photo of a beautiful pstch person", encoding="utf-8")
+
+    return linted(house, change)
+
+
+def breach_dataset_faces(house):
+    return linted(house, None, faces=lambda path: 2 if path.parent.name == "dataset" and path.stem == "0002" else 1)
+
+
+def breach_dataset_duplicates(house):
+    def change(persona):
+        with Image.open(persona.dataset / "0001.png") as image:
+            image.transpose(Image.Transpose.FLIP_LEFT_RIGHT).save(persona.dataset / "0009.png")
+        (persona.dataset / "0009.txt").write_text("pstch person in the park", encoding="utf-8")
+
+    return linted(house, change)
 
 
 def breach_weights_whole(house):

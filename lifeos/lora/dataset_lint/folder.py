@@ -1,0 +1,94 @@
+"""What lies in a dataset folder, by name alone: pictures, captions, and what training would pass over."""
+
+from dataclasses import dataclass
+from pathlib import Path
+
+from lifeos.errors import InputError
+from lifeos.lora.dataset import IMAGE_SUFFIXES
+from lifeos.lora.dataset_lint.finding import Finding
+
+PICTURES_NOT_READ = (
+    ".heic",
+    ".heif",
+    ".avif",
+    ".gif",
+    ".bmp",
+    ".tif",
+    ".tiff",
+    ".jfif",
+    ".jxl",
+    ".jp2",
+    ".raw",
+    ".dng",
+)
+
+
+@dataclass(frozen=True)
+class DatasetFolder:
+    """The files of one folder, sorted by name.
+
+    Args:
+        path: the folder.
+        images: what training reads.
+        captions: text files.
+        ignored: pictures of a kind that training passes over.
+        subfolders: folders that hold such pictures or images.
+    """
+
+    path: Path
+    images: tuple[Path, ...] = ()
+    captions: tuple[Path, ...] = ()
+    ignored: tuple[Path, ...] = ()
+    subfolders: tuple[Path, ...] = ()
+
+
+def read_folder(path: Path) -> DatasetFolder:
+    """List a folder; an absent one is empty.
+
+    Raises:
+        InputError: the folder cannot be listed.
+    """
+    if not path.is_dir():
+        return DatasetFolder(path)
+    try:
+        entries = sorted((entry for entry in path.iterdir() if not entry.name.startswith(".")), key=lambda e: e.name)
+    except OSError as error:
+        raise InputError(f"{path}: accepted a folder to list, got {error.strerror}; next: check its rights") from error
+    folders = [entry for entry in entries if entry.is_dir()]
+    files = [entry for entry in entries if entry not in set(folders)]
+
+    def ending(suffixes: tuple[str, ...]) -> tuple[Path, ...]:
+        return tuple(file for file in files if file.suffix.lower() in suffixes)
+
+    return DatasetFolder(
+        path,
+        images=ending(IMAGE_SUFFIXES),
+        captions=ending((".txt",)),
+        ignored=ending(PICTURES_NOT_READ),
+        subfolders=tuple(folder for folder in folders if _holds_pictures(folder)),
+    )
+
+
+def folder_findings(folder: DatasetFolder, of_references: bool = False) -> list[Finding]:
+    """Return the pictures that training or judging would pass over."""
+    name = folder.path.name
+    found = [
+        Finding("image_ignored", file, f"a {file.suffix.lower()} file", f"export it as {file.stem}.png instead",
+                of_references=of_references)
+        for file in folder.ignored
+    ]  # fmt: skip
+    if not of_references:
+        found += [
+            Finding(
+                "folder_ignored", inner, "pictures in a subfolder", f"move them up into {name}/, or the folder away"
+            )
+            for inner in folder.subfolders
+        ]
+    return found
+
+
+def _holds_pictures(folder: Path) -> bool:
+    try:
+        return any(entry.suffix.lower() in IMAGE_SUFFIXES + PICTURES_NOT_READ for entry in folder.iterdir())
+    except OSError:
+        return False
