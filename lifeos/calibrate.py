@@ -38,6 +38,19 @@ class Strangers:
     nulls: NDArray[np.float32]
 
 
+@dataclass(frozen=True)
+class Similarities:
+    """Cosines to the persona's centroid, each f64[n] in [-1, 1]: what a calibration's thresholds were read from.
+
+    ``genuine`` are references, each against the centroid of the others; ``impostors`` other identities; ``nulls`` faces
+    of the base without a LoRA.
+    """
+
+    genuine: NDArray[np.float64]
+    impostors: NDArray[np.float64]
+    nulls: NDArray[np.float64]
+
+
 def calibrate(
     persona: "Persona",
     artifacts: Path,
@@ -46,7 +59,7 @@ def calibrate(
     impostor_images: Path | None = None,
     null_images: int = NULL_IMAGES,
     progress: Progress = silent,
-) -> "Calibration":
+) -> tuple["Calibration", Similarities]:
     """Build the calibration of a persona; nothing is written but what embeddings of strangers had to be made.
 
     Args:
@@ -57,11 +70,15 @@ def calibrate(
         null_images: how many faces of the base without a LoRA to sample when they are not at hand.
         progress: called with (stage, done, total).
 
+    Returns:
+        The calibration, and the similarities it was read from.
+
     Raises:
         InputError: a reference without exactly one face, too few references or strangers for ``far``, or no strangers.
     """
     from evals.calibration import build_calibration
     from evals.copying_eval import nearest
+    from evals.face_similarity_eval import leave_one_out
     from evals.faces import measure_face, open_backend
     from evals.images import read_image
     from evals.skin_realism_eval import skin_features
@@ -97,11 +114,12 @@ def calibrate(
     signatures = [np.asarray(record["signature"], dtype=np.float64) for record in training_records]
     held_out_copy = [nearest(np.asarray(r["signature"], dtype=np.float64), signatures) for r in records]
     embedded = [record["embedding"] for record in training_records if record["embedding"] is not None]
-    return build_calibration(
+    embeddings = _array([record["embedding"] for record in records])
+    calibration = build_calibration(
         persona.name,
         json.loads(json.dumps(measurements.backend_identity())),
         domain,
-        _array([record["embedding"] for record in records]),
+        embeddings,
         strangers.identities,
         strangers.identities,
         strangers.nulls,
@@ -110,6 +128,9 @@ def calibrate(
         persona.far if far is None else far,
         training=_array(embedded) if embedded else None,
     )
+    centre = np.asarray(calibration.centroid)
+    nulls = strangers.nulls @ centre if len(strangers.nulls) else np.zeros(0)
+    return calibration, Similarities(leave_one_out(embeddings), strangers.identities @ centre, nulls)
 
 
 def _strangers(

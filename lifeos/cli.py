@@ -162,24 +162,29 @@ def calibrate(
     persona: Annotated[Path, typer.Argument(help="Persona folder.", metavar="PERSONA")],
     far: Annotated[float | None, typer.Option(help="False accept rate; default: the persona's own.")] = None,
     impostors: Annotated[Path | None, typer.Option(help="Pictures of others, one each.", metavar="FOLDER")] = None,
+    plot: Annotated[Path | None, typer.Option(help="PNG to draw; default: artifacts/reports.", metavar="FILE")] = None,
     as_json: _Json = False,
     artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
 ) -> int:
     """Derive a persona's thresholds from its references, from strangers and from the base without a LoRA."""
     from lifeos.calibrate import calibrate as build
     from lifeos.persona import load_persona
+    from lifeos.report.calibration_plot import draw_calibration
     from lifeos.report.terminal import show_progress
     from lifeos.settings import load_project
 
     project = load_project()
     loaded = load_persona(persona if persona.is_dir() else project.root / "personas" / persona)
     with show_progress() as progress:
-        calibration = build(
+        calibration, similarities = build(
             loaded, artifacts or project.path("artifacts"), far=far, impostor_images=impostors, progress=progress
         )
     calibration.save(loaded.calibration)
+    picture = plot or project.path("artifacts") / "reports" / f"calibration-{loaded.folder.name}.png"
+    draw_calibration(calibration, similarities, picture)
     answer = {"schema": "lifeos.calibrate/1", "file": str(loaded.calibration), "sha256": calibration.content_hash,
-              "far": calibration.far, "thresholds": calibration.thresholds, "counts": calibration.counts}  # fmt: skip
+              "far": calibration.far, "thresholds": calibration.thresholds, "counts": calibration.counts,
+              "plot": str(picture)}  # fmt: skip
     if as_json:
         print(json.dumps(answer, allow_nan=False))
         return 0
@@ -187,6 +192,7 @@ def calibrate(
     print(f"{loaded.calibration}: false accept rate {calibration.far:g}; {counts}")
     for name, value in calibration.thresholds.items():
         print(f"  {name:24} {'not derived' if value is None else format(value, '.4f')}")
+    print(f"picture: {picture}")
     return 0
 
 
