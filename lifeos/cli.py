@@ -196,6 +196,31 @@ def calibrate(
     return 0
 
 
+@app.command("lint-dataset")
+def lint_dataset(
+    persona: Annotated[Path | None, typer.Option(help="Persona folder or name.", metavar="PERSONA")] = None,
+    html: Annotated[Path | None, typer.Option(help="Write a contact sheet here.", metavar="FILE")] = None,
+    rewrite: Annotated[
+        list[Path] | None, typer.Option(help="First make this image upright, opaque, 8-bit RGB.", metavar="IMAGE")
+    ] = None,
+    as_json: _Json = False,
+    artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
+) -> int:
+    """Look at a persona's images, captions, faces and references before anything is trained on them.
+
+    Exit status: 0 passed, 1 a finding blocks, 2 something could not be evaluated or the command was wrong.
+    """
+    from lifeos.lora.dataset_lint.command import run_lint
+    from lifeos.settings import load_project
+
+    project = load_project()
+    folder = persona or project.path("persona")
+    folder = folder if folder.is_dir() else project.root / "personas" / folder
+    return run_lint(
+        folder, artifacts or project.path("artifacts"), html=html, as_json=as_json, rewrite=list(rewrite or [])
+    )
+
+
 @app.command()
 def settings(as_json: _Json = False) -> int:
     """Show every setting: value, where it comes from, meaning."""
