@@ -38,6 +38,8 @@ class Gpu(BaseModel):
     fp8: bool
     tensor_tflops: float = Field(gt=0, allow_inf_nan=False)
     """Peak of dense 16-bit matrix products with 32-bit accumulation, in 10^12 operations a second."""
+    float32_tflops: float = Field(gt=0, allow_inf_nan=False)
+    """Peak of float32 arithmetic outside the tensor cores."""
     source: str = Field(min_length=1)
 
     @model_validator(mode="after")
@@ -51,6 +53,17 @@ class Gpu(BaseModel):
     def memory_gib(self) -> float:
         """Memory of one card in GiB."""
         return self.memory_mib / 1024
+
+
+class Architecture(BaseModel):
+    """The first CUDA and the first driver branch that know a compute capability."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
+
+    capability: Annotated[tuple[int, int], BeforeValidator(_version)]
+    cuda: Annotated[tuple[int, int], BeforeValidator(_version)]
+    driver: str = Field(pattern=r"^\d{3,4}$")
+    source: str = Field(min_length=1)
 
 
 class Price(BaseModel):
@@ -115,6 +128,7 @@ class _GpuTable(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True)
 
     gpu: list[Gpu] = Field(min_length=1)
+    architecture: list[Architecture] = []
 
     @model_validator(mode="after")
     def _names_are_unique(self) -> "_GpuTable":
@@ -131,11 +145,12 @@ def load_gpus(path: Path | None = None) -> dict[str, Gpu]:
     Raises:
         InputError: the file is absent, no TOML, or a row is incomplete, contradicts itself or stands twice.
     """
-    path = _GPU_TABLE if path is None else Path(path)
-    try:
-        return {gpu.name: gpu for gpu in _GpuTable.model_validate(read_toml(path)).gpu}
-    except ValidationError as error:
-        raise InputError(validation_line(path, error, f"edit {path.name}")) from error
+    return {gpu.name: gpu for gpu in _read_table(_GPU_TABLE if path is None else Path(path)).gpu}
+
+
+def load_architectures() -> dict[tuple[int, int], Architecture]:
+    """Return the first CUDA and driver of each compute capability of the shipped table."""
+    return {row.capability: row for row in _read_table(_GPU_TABLE).architecture}
 
 
 def load_pod(name_or_path: str | Path, root: Path | None = None) -> Pod:
@@ -165,6 +180,13 @@ def list_pods(root: Path | None = None) -> list[Pod]:
     folder = _folder(root)
     gpus = load_gpus()
     return [_read_pod(folder / f"{stem}.toml", gpus) for stem in _stems(folder)]
+
+
+def _read_table(path: Path) -> _GpuTable:
+    try:
+        return _GpuTable.model_validate(read_toml(path))
+    except ValidationError as error:
+        raise InputError(validation_line(path, error, f"edit {path.name}")) from error
 
 
 def _folder(root: Path | None) -> Path:

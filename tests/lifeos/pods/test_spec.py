@@ -3,7 +3,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifeos.errors import InputError
-from lifeos.pods.spec import list_pods, load_gpus, load_pod
+from lifeos.pods.spec import list_pods, load_architectures, load_gpus, load_pod
 from lifeos.settings import project_root
 
 WHOLE = (project_root() / "pods" / "a40.toml").read_text(encoding="utf-8")
@@ -33,6 +33,7 @@ def test_the_gpu_table_spans_t4_to_b200_and_every_rtx_generation():
     assert {"T4", "B200"} <= set(gpus)
     assert all(gpu.source for gpu in gpus.values())
     assert 44 < gpus["A40"].memory_gib < 48
+    assert {gpu.capability for gpu in gpus.values()} == set(load_architectures())
     names = [name for gpu in gpus.values() for name in gpu.driver_names]
     assert len(names) == len(set(names))
 
@@ -118,6 +119,7 @@ capability = "8.6"
 bf16 = true
 fp8 = false
 tensor_tflops = 1.0
+float32_tflops = 1.0
 source = "here"
 """
 
