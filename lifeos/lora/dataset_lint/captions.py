@@ -70,8 +70,9 @@ def caption_findings(caption: Caption, trigger: str, words: WordCheck) -> list[F
         got = f"{trigger} {exact} times" + (f", {any_case} times in any case" if any_case != exact else "")
         found.append(Finding("trigger_count", caption.path, got, f"edit {caption.path.name}"))
     for banned in words.banned(caption.text):
-        got, fix = f"{banned.word!r} ({banned.kind})", f"remove {banned.word!r} from {caption.path.name}"
-        found.append(Finding("banned_word", caption.path, got, fix, banned.reason))
+        got = f"{banned.word!r} ({banned.kind}: {banned.reason})"
+        fix = f"remove {banned.word!r} from {caption.path.name}"
+        found.append(Finding("banned_word", caption.path, got, fix))
     return found
 
 

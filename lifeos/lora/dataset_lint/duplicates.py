@@ -27,6 +27,7 @@ class Signatures:
         """Start empty."""
         self.paths: list[Path] = []
         self.pixels: list[str] = []
+        self._worth: list[tuple[int, bool, int, str]] = []
         self._rows: list[NDArray[np.float16]] = []
 
     def add(self, path: Path, facts: ImageFacts) -> None:
@@ -35,11 +36,17 @@ class Signatures:
             return
         self.paths.append(path)
         self.pixels.append(facts.pixels)
+        self._worth.append((-facts.width * facts.height, facts.format != "PNG", len(path.name), path.name))
         self._rows.append(facts.signature_values().astype("float16"))
 
     def __len__(self) -> int:
         """Return the number of pictures."""
         return len(self.paths)
+
+    def lesser_first(self, one: int, other: int) -> tuple[Path, Path]:
+        """Return two pictures, first the one to part with: smaller, JPEG beside PNG, longer name."""
+        first, second = sorted((one, other), key=lambda index: self._worth[index], reverse=True)
+        return self.paths[first], self.paths[second]
 
     def rows(self, start: int, stop: int) -> "NDArray[np.float32]":
         """Return signatures ``start`` to ``stop``, float32 ``[n, 1200]``."""
@@ -64,9 +71,9 @@ class Signatures:
 
 
 def duplicate_findings(training: Signatures, progress: Progress = silent) -> list[Finding]:
-    """Return the training pictures that stand twice; each names the nearest picture before it."""
+    """Return the training pictures that stand twice; each names the picture that is better kept."""
     return [
-        Finding(*_words(distance, "duplicate", training.paths[later], training.paths[earlier]))
+        _duplicate(distance, *training.lesser_first(later, earlier))
         for later, earlier, distance in _pairs(training, training, progress)
     ]
 
@@ -85,10 +92,10 @@ def disjoint_findings(references: Signatures, training: Signatures, progress: Pr
     return found
 
 
-def _words(distance: float, stem: str, path: Path, other: Path) -> tuple[str, Path, str, str]:
+def _duplicate(distance: float, path: Path, kept: Path) -> Finding:
     if distance == 0.0:
-        return f"{stem}_exact", path, f"the same pixels as {other.name}", delete_edit(path)
-    return f"{stem}_near", path, f"distance {distance:.4f} to {other.name}", delete_edit(path)
+        return Finding("duplicate_exact", path, f"the same pixels as {kept.name}", delete_edit(path))
+    return Finding("duplicate_near", path, f"distance {distance:.4f} to {kept.name}", delete_edit(path))
 
 
 def _named(path: Path) -> str:

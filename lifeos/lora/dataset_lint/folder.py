@@ -51,21 +51,22 @@ def read_folder(path: Path) -> DatasetFolder:
     if not path.is_dir():
         return DatasetFolder(path)
     try:
-        entries = sorted((entry for entry in path.iterdir() if not entry.name.startswith(".")), key=lambda e: e.name)
+        entries = sorted(path.iterdir(), key=lambda entry: entry.name)
     except OSError as error:
         raise InputError(f"{path}: accepted a folder to list, got {error.strerror}; next: check its rights") from error
-    folders = [entry for entry in entries if entry.is_dir()]
-    files = [entry for entry in entries if entry not in set(folders)]
+    shown = [entry for entry in entries if not entry.name.startswith(".")]
+    folders = {entry for entry in shown if entry.is_dir()}
 
     def ending(suffixes: tuple[str, ...]) -> tuple[Path, ...]:
-        return tuple(file for file in files if file.suffix.lower() in suffixes)
+        return tuple(file for file in shown if file.suffix.lower() in suffixes and file not in folders)
 
     return DatasetFolder(
         path,
-        images=ending(IMAGE_SUFFIXES),
+        # As training lists them: a hidden file (macOS leaves ._0001.png) or a folder of that name stops it.
+        images=tuple(entry for entry in entries if entry.suffix.lower() in IMAGE_SUFFIXES),
         captions=ending((".txt",)),
         ignored=ending(PICTURES_NOT_READ),
-        subfolders=tuple(folder for folder in folders if _holds_pictures(folder)),
+        subfolders=tuple(folder for folder in sorted(folders) if _holds_pictures(folder)),
     )
 
 

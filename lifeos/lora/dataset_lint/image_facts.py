@@ -149,7 +149,7 @@ def _header(data: bytes) -> dict[str, Any]:
     with Image.open(io.BytesIO(data), formats=_NAMED) as image:
         width, height = image.size
         if width * height > MAXIMUM_PIXELS:
-            raise ValueError(f"{width} x {height} pixels, more than {MAXIMUM_PIXELS}")
+            raise Image.DecompressionBombError
         orientation = image.getexif().get(_ORIENTATION, 1)
         orientation = orientation if isinstance(orientation, int) and 1 <= orientation <= 8 else 1
         turned = orientation >= 5
@@ -192,15 +192,19 @@ def _of_pixels(pixels: "NDArray[np.uint8]") -> dict[str, Any]:
 def _guarded(read: Callable[[], _Read]) -> tuple[_Read | None, str | None]:
     from PIL import Image, UnidentifiedImageError
 
+    from evals.images import MAXIMUM_PIXELS
+
     try:
         with _quiet():
             return read(), None
     except UnidentifiedImageError:
         return None, "no picture of a known kind"
+    except (Image.DecompressionBombError, Image.DecompressionBombWarning):
+        return None, f"more than {MAXIMUM_PIXELS} pixels, by its header"
     # What Pillow raises on hostile bytes: wide on purpose, as in evals/images.py.
     except (
         OSError, ValueError, SyntaxError, KeyError, IndexError, TypeError, EOFError, OverflowError, MemoryError,
-        AttributeError, struct.error, ZeroDivisionError, Image.DecompressionBombError, Image.DecompressionBombWarning,
+        AttributeError, struct.error, ZeroDivisionError,
     ) as error:  # fmt: skip
         return None, str(error) or type(error).__name__
 

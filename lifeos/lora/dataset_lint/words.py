@@ -52,6 +52,12 @@ class WordBook(_Strict):
             raise ValueError(f"lists hold every name in braces, but {{{unknown[0]}}} is none of {sorted(self.lists)}")
         if _PERSON not in self.lists:
             raise ValueError("lists hold person, but it is missing")
+        place = "{" + _PERSON + "}"
+        inside = [
+            word for group in self.group for word in group.words if place in word and not word.endswith(" " + place)
+        ]
+        if inside:
+            raise ValueError(f"{place} stands last in a word, but got {inside[0]!r}")
         return self
 
 
@@ -77,6 +83,7 @@ class WordCheck:
         """Compile the patterns."""
         people = [*book.lists[_PERSON], *([class_word.lower()] if class_word.strip() else [])]
         lists = {**book.lists, _PERSON: people}
+        # "young pstch woman" says "young woman".
         self._trigger = _whole(re.escape(trigger))
         self._groups = [
             (group, _whole("|".join(_pattern(word, lists) for word in group.words))) for group in book.group
@@ -84,7 +91,7 @@ class WordCheck:
 
     def banned(self, caption: str) -> list[BannedWord]:
         """Return the banned words of a caption, each spelling once, in the order of their groups."""
-        text = self._trigger.sub(" , ", caption)
+        text = self._trigger.sub(" ", caption)
         found: dict[str, BannedWord] = {}
         for group, pattern in self._groups:
             for match in pattern.finditer(text):
@@ -112,12 +119,17 @@ def word_book() -> WordBook:
 
 
 def _pattern(word: str, lists: Mapping[str, list[str]]) -> str:
+    # The word for the person is where a banned word is known by, and stays in the caption.
+    word, of_person, _ = word.partition(" {" + _PERSON + "}")
     pieces = []
     for piece in re.split(r"({\w+})", word):
         place = _PLACE.fullmatch(piece)
         # Longest first: "middle eastern" before "middle".
         words = sorted(lists[place.group(1)], key=len, reverse=True) if place else [piece]
         pieces.append("(?:" + "|".join(_spaced(one) for one in words) + ")" if place else _spaced(piece))
+    if of_person:
+        people = "|".join(_spaced(one) for one in lists[_PERSON])
+        pieces.append(rf"(?=[\s-]+(?:{people})(?!\w))")
     return "".join(pieces)
 
 
