@@ -32,6 +32,7 @@ def probe(request: dict[str, Any], stage: "Stage") -> dict[str, Any]:
         exact = torch.nn.functional.scaled_dot_product_attention(
             *(tensor.detach().float().transpose(1, 2) for tensor in (query, key, value))
         ).transpose(1, 2)
+        found = found.detach()
         gradients = all(bool(torch.isfinite(tensor.grad).all()) for tensor in (query, key, value))
         finite = bool(torch.isfinite(found).all()) and gradients
         widths[str(width)] = float((found.float() - exact).norm() / exact.norm()) if finite else None

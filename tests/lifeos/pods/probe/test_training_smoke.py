@@ -1,0 +1,44 @@
+"""Five steps for real on the processor, and every branch of the verdict."""
+
+from copy import deepcopy
+
+import pytest
+
+from evals.verdict import Outcome
+from lifeos.lora.recipe import load_recipe
+from lifeos.pods.probe.training_smoke import probe, smoke_settings, training_verdict
+from tests.lifeos.pods.probe.simulated_pod import SOUND
+
+
+@pytest.mark.filterwarnings("ignore")  # of diffusers and transformers
+@pytest.mark.parametrize("optimizer", ["prodigy", "adamw"])
+def test_five_steps_on_the_processor(pod, optimizer):
+    recipe = load_recipe(pod.persona / "recipe.toml")
+    recipe = recipe.model_copy(update={"optimizer": type(recipe.optimizer)(name=optimizer), "min_snr_gamma": None})
+    stages = []
+    body = probe({"settings": smoke_settings(recipe), "device": "cpu"}, stages.append)
+    assert stages[-1] == "training on cpu"
+    verdict = training_verdict(body)
+    assert verdict.outcome is Outcome.PASSED, verdict.reason
+    assert body["device"]["dtype"] == "float32"
+    assert len(set(body["device"]["losses"])) == 5
+
+
+def judged(**device):
+    body = deepcopy(SOUND["training"])
+    body["device"].update(device)
+    return training_verdict(body)
+
+
+def test_a_loss_that_is_not_finite_and_weights_that_stand_still():
+    assert judged().outcome is Outcome.PASSED
+    assert "not finite" in judged(losses=[0.1, None, 0.1, 0.1, 0.1]).reason
+    assert judged(losses=[0.1]).outcome is Outcome.FAILED
+    assert "move no weight" in judged(moved=0.0).reason
+
+
+def test_a_file_that_does_not_pass_its_gates():
+    body = {**SOUND["training"], "file": {"weights_finite": ["failed", "NaN in x"]}}
+    verdict = training_verdict(body)
+    assert verdict.outcome is Outcome.FAILED
+    assert "weights_finite: NaN in x" in verdict.reason
