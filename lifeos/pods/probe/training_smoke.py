@@ -98,12 +98,13 @@ def _train_on(recipe: "Recipe", device: str) -> dict[str, Any]:
     from lifeos.lora.dataset import read_dataset, read_pixels
     from lifeos.lora.families import get_family
     from lifeos.lora.train import build_optimizer
+    from lifeos.pods.probe.matmul import computes_bfloat16
 
     on_gpu = device.startswith("cuda")
     dtype: str = recipe.effective_dtype
     if on_gpu and recipe.dtype == "auto":
         # What auto comes to is asked of the processor; the GPU's own answer counts here.
-        dtype = "bfloat16" if torch.cuda.is_bf16_supported(including_emulation=False) else "float32"
+        dtype = "bfloat16" if computes_bfloat16(torch.cuda.get_device_capability()) else "float32"
     family = get_family(recipe.family)
     components = family.load(recipe.base)
     examples = read_dataset(recipe.dataset, recipe.trigger)

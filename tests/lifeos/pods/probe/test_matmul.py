@@ -3,7 +3,7 @@
 import pytest
 
 from evals.verdict import Outcome
-from lifeos.pods.probe.matmul import matmul_verdict, probe
+from lifeos.pods.probe.matmul import computes_bfloat16, matmul_verdict, probe
 from tests.lifeos.pods.probe.simulated_pod import SOUND
 
 
@@ -11,6 +11,11 @@ def test_it_multiplies_for_real_on_the_processor():
     body = probe({"device": "cpu"}, lambda what: None)
     assert 1e-4 < body["error_share"] < 0.02
     assert matmul_verdict(body).outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize(("capability", "native"), [((7, 5), False), ((8, 0), True), ([8, 9], True), ((12, 0), True)])
+def test_bfloat16_hardware_begins_with_ampere(capability, native):
+    assert computes_bfloat16(capability) is native
 
 
 @pytest.mark.parametrize(
