@@ -135,9 +135,7 @@ def _storage_persists(run: _Run) -> Verdict:
     if pod is None and not volume.is_dir():
         return not_evaluated("which disk outlives this pod is unknown; next: --pod NAME (`lifeos pods` lists them)")
     if pod is not None and not pod.volume_gib:
-        return failed(
-            f"pod {pod.name} has no volume: all of it goes with the pod; next: rent one and set volume_gib"
-        )
+        return failed(f"pod {pod.name} has no volume: all of it goes with the pod; next: rent one and set volume_gib")
     return storage.persistence_verdict(volume, run.places(), run.on.device, run.on.container)
 
 

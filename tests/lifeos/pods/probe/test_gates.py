@@ -12,10 +12,16 @@ from lifeos.pods.probe.machine import GIB
 from lifeos.pods.probe.nvml import read_machine
 from lifeos.pods.probe.storage import Space
 from lifeos.runner import run_gate
+from lifeos.settings import project_root
 
 
 def test_checks_and_manifest_name_the_same_gates_in_the_same_order():
     assert [row.id for row in load_manifest(default_manifest()).phase("pod")] == list(CHECKS)
+
+
+def test_every_gate_of_the_pod_is_described():
+    described = (project_root() / "docs" / "pods.md").read_text(encoding="utf-8")
+    assert not [gate for gate in CHECKS if f"| `{gate}` |" not in described]
 
 
 def test_a_sound_pod_passes_every_gate(pod):
