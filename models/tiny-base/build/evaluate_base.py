@@ -40,6 +40,7 @@ def main() -> None:
     from lifeos.lora.sample import round_trip, sample_plan
     from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
     from lifeos.lora.store import ImageStore
+    from lifeos.processor import resolve_dtype
 
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mpfb2", type=Path)
@@ -87,7 +88,7 @@ def main() -> None:
             arguments.guidance,
             128,
             128,
-            dtype="bfloat16",
+            dtype=resolve_dtype("auto"),
         )
         return [
             np.asarray(Image.open(i.path).convert("RGB")) for i in sample_plan(plan, arguments.base, None, store).images

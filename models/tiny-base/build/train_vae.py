@@ -82,6 +82,7 @@ def main() -> None:
     if arguments.threads:
         torch.set_num_threads(arguments.threads)
     device = "cuda" if torch.cuda.is_available() else "cpu"
+    half = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # twelve times slower without hardware
     torch.manual_seed(0)
     images = load_images(arguments.data).to(device)
     vae = build_vae().to(device, memory_format=torch.channels_last)
@@ -106,7 +107,7 @@ def main() -> None:
         real = (images[chosen.to(device)].float() / 127.5 - 1).contiguous(memory_format=torch.channels_last)
         if torch.rand(1, generator=generator) < 0.5:
             real = real.flip(-1)
-        with torch.autocast(device, torch.bfloat16):
+        with torch.autocast(device, torch.bfloat16, enabled=half):
             posterior = vae.encode(real).latent_dist
             latent = posterior.mean + posterior.std * torch.randn(posterior.mean.shape, generator=generator).to(device)
             fake = vae.decode(latent).sample.float()
@@ -116,7 +117,7 @@ def main() -> None:
         adversarial = step >= adversarial_start
         if adversarial:
             patches.requires_grad_(False)
-            with torch.autocast(device, torch.bfloat16):
+            with torch.autocast(device, torch.bfloat16, enabled=half):
                 loss = loss - 0.012 * min(1, (step - adversarial_start) / 300) * patches(fake).float().mean()
             patches.requires_grad_(True)
         optimizer.zero_grad()
@@ -124,7 +125,7 @@ def main() -> None:
         torch.nn.utils.clip_grad_norm_(vae.parameters(), 1.0)
         optimizer.step()
         if adversarial:
-            with torch.autocast(device, torch.bfloat16):
+            with torch.autocast(device, torch.bfloat16, enabled=half):
                 verdict_real, verdict_fake = patches(real).float(), patches(fake.detach()).float()
             hinge = F.relu(1 - verdict_real).mean() + F.relu(1 + verdict_fake).mean()
             judge.zero_grad()
