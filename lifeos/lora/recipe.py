@@ -152,8 +152,18 @@ def load_recipe(path: Path) -> Recipe:
     persona's recipe can name its own ``dataset`` and the project's ``models/tiny-base``.
 
     Raises:
-        InputError: the file is absent, no TOML, holds an unknown key or a value outside its range, or names a folder
-            that is nowhere.
+        InputError: what ``read_recipe`` raises, or a folder that the recipe names is nowhere.
+    """
+    recipe = read_recipe(path)
+    found = {field: find_folder(Path(path), getattr(recipe, field), field) for field in ("base", "dataset")}
+    return recipe.model_copy(update=found)
+
+
+def read_recipe(path: Path) -> Recipe:
+    """Read and check a recipe, ``base`` and ``dataset`` as written: whether they exist is another question.
+
+    Raises:
+        InputError: the file is absent, no TOML, holds an unknown key or a value outside its range.
     """
     path = Path(path)
     try:
@@ -163,18 +173,21 @@ def load_recipe(path: Path) -> Recipe:
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: accepted TOML, got {error}; next: edit {path.name}") from error
     try:
-        recipe = Recipe.model_validate(values)
+        return Recipe.model_validate(values)
     except ValidationError as error:
         first = error.errors()[0]
         place = ".".join(str(part) for part in first["loc"]) or "recipe"
         known = f" (keys: {', '.join(Recipe.model_fields)})" if first["type"] == "extra_forbidden" else ""
         shown = "" if first["type"] == "missing" else f", got {first['input']!r:.80}"
         raise InputError(f"{path}: {place}: {first['msg']}{known}{shown}; next: edit {path.name}") from error
-    found = {field: _find_folder(path, getattr(recipe, field), field) for field in ("base", "dataset")}
-    return recipe.model_copy(update=found)
 
 
-def _find_folder(recipe: Path, named: Path, field: str) -> Path:
+def find_folder(recipe: Path, named: Path, field: str) -> Path:
+    """Return the folder that a recipe names, beside the recipe or in a folder above it.
+
+    Raises:
+        InputError: it is nowhere; ``field`` is the key that named it.
+    """
     for parent in recipe.resolve().parents:
         if (parent / named).is_dir():
             return parent / named
