@@ -121,6 +121,8 @@ def declared_needs(inputs: Inputs, phase: str) -> frozenset[str]:
         declared.add("champion")
     if inputs.pod:
         declared.add("pod")
+    if inputs.project.settings.budget:
+        declared.add("budget")
     if phase == "pod":
         from lifeos.pods.probe.declared import pod_needs
 

@@ -13,7 +13,7 @@ Phase = Literal["cheap", "predeploy", "pod", "release"]
 PHASES: tuple[Phase, ...] = ("cheap", "predeploy", "pod", "release")
 Need = Literal[
     "lora", "recipe", "images", "champion", "training_log", "clip", "gpu", "pod", "xformers", "bitsandbytes",
-    "insightface", "training_smoke",
+    "insightface", "training_smoke", "budget",
 ]  # fmt: skip
 
 

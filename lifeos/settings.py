@@ -33,6 +33,16 @@ class Settings(BaseModel):
         default="requirements-pod.txt", min_length=1, description="what a pod installs; judged by the predeploy gates"
     )
     pod: str = Field(default="", description="kind of pod that the predeploy gates assume; empty: none chosen")
+    budget: str = Field(
+        default="",
+        pattern=r"^(\d{1,9}(\.\d{1,4})?( [A-Z]{3})?)?$",
+        description="what a run on a pod may cost, such as '20 USD' (no currency: the pod's); empty: none declared",
+    )
+    pod_stop: list[str] = Field(
+        default=[],
+        description="command that stops the pod, a list of arguments run without a shell, ${NAME} filled from the "
+        "environment; empty: none",
+    )
     release_timeout_minutes: int = Field(
         default=720, ge=1, le=100_000, description="wall-clock limit of training, sampling and measuring together"
     )

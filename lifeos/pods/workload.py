@@ -1,0 +1,116 @@
+"""What a release does, counted before it is done: steps, images, controls, judging. No torch, no weights."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lifeos.errors import InputError
+from lifeos.pods.throughput import Dtype, Operation
+
+if TYPE_CHECKING:
+    from lifeos.inputs import Inputs
+    from lifeos.lora.recipe import Recipe
+    from lifeos.persona import Persona
+
+
+@dataclass(frozen=True)
+class Part:
+    """``calls`` calls of one operation, each with ``images`` rows of ``side`` pixels (None: the row's own side)."""
+
+    phase: str
+    operation: Operation
+    family: str
+    calls: int
+    images: int = 1
+    side: int | None = None
+    dtype: Dtype = "bfloat16"
+
+
+@dataclass(frozen=True)
+class Workload:
+    """Everything that is paid for, in the order in which it happens."""
+
+    parts: tuple[Part, ...]
+
+
+def count_workload(inputs: "Inputs") -> Workload:
+    """Count what ``lifeos gate release`` does with these inputs on a fresh pod, as if nothing had been made before.
+
+    Training and cached latents (for a recipe), samples of the candidate, the champion's on the same plan, controls
+    (images rendered twice; faces of the bare base where the persona has no calibration yet), judging every image.
+
+    Raises:
+        InputError: persona, prompts, recipe or dataset cannot be read.
+    """
+    from lifeos.inputs import champion_file
+    from lifeos.lora.dataset import image_files
+    from lifeos.persona import load_persona
+
+    persona = load_persona(inputs.persona, inputs.project.root)
+    parts = [Part("start", "start", persona.family, 1)]
+    training_folders = {persona.dataset.resolve()}
+    if inputs.lora is None and inputs.images is None:
+        from lifeos.lora.recipe import find_folder, read_recipe
+
+        path = inputs.recipe or persona.recipe
+        recipe = read_recipe(path)
+        dataset = find_folder(path, recipe.dataset, "dataset")
+        training_folders.add(dataset.resolve())
+        parts += _training(recipe, path, len(image_files(dataset)))
+    judged = 0 if inputs.images is None else len(image_files(inputs.images))
+    if inputs.images is None:
+        plan = len(persona.prompts_b) * len(persona.seeds.b)
+        champions = 0 if champion_file(inputs) is None else plan
+        controls = _controls(persona)
+        for phase, images in (("sampling", plan), ("champion", champions), ("controls", controls)):
+            parts += _sampling(persona, phase, images)
+        judged = plan + champions + controls
+    judged += sum(len(image_files(folder)) for folder in [*training_folders, persona.references])
+    parts.append(Part("judging", "judge", persona.family, judged, side=_side(persona)))
+    return Workload(tuple(part for part in parts if part.calls))
+
+
+def _training(recipe: "Recipe", path: Path, pictures: int) -> list[Part]:
+    side = _trained_side(recipe, path)
+    dtype: Dtype = "float32" if recipe.dtype == "float32" else "bfloat16"
+    return [
+        Part("training", "encode", recipe.family, pictures, side=side, dtype=dtype),
+        Part("training", "train", recipe.family, recipe.steps, recipe.batch_size, side, dtype),
+    ]
+
+
+def _sampling(persona: "Persona", phase: str, images: int) -> list[Part]:
+    # One image a call: larger batches are quicker, and which batch the pod takes is not known here.
+    rows = 2 if persona.sampler.guidance > 1 else 1
+    dtype: Dtype = "float32" if persona.sampler.dtype == "float32" else "bfloat16"
+    side = _side(persona)
+    return [
+        Part(phase, "denoise", persona.family, images * persona.sampler.steps, rows, side, dtype),
+        Part(phase, "decode", persona.family, images, 1, side, dtype),
+    ]
+
+
+def _controls(persona: "Persona") -> int:
+    from lifeos.calibrate import NULL_IMAGES
+    from lifeos.release_inputs import repeated_part
+
+    prompts, seeds = repeated_part([prompt.id for prompt in persona.prompts_b], persona.seeds.b)
+    return len(prompts) * len(seeds) + (0 if persona.calibration.exists() else NULL_IMAGES)
+
+
+def _side(persona: "Persona") -> int:
+    return math.ceil(math.sqrt(persona.sampler.width * persona.sampler.height))
+
+
+def _trained_side(recipe: "Recipe", path: Path) -> int | None:
+    """Side of the base's images where its configuration lies here; None where only the pod will have it."""
+    from lifeos.lora.families import get_family
+    from lifeos.lora.recipe import find_folder
+
+    try:
+        sides: Sequence[int] = get_family(recipe.family).image_size(find_folder(path, recipe.base, "base"))
+    except InputError:
+        return None
+    return math.ceil(math.sqrt(math.prod(sides)))
