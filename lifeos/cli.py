@@ -11,6 +11,7 @@ from typer.exceptions import TyperException
 
 from lifeos import history_cli
 from lifeos.errors import InputError
+from lifeos.pods import pods_cli
 
 EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -22,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 app.add_typer(history_cli.app, name="history")
+app.add_typer(pods_cli.app, name="pod")
 
 _Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
 _History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]
@@ -219,6 +221,16 @@ def lint_dataset(
     return run_lint(
         folder, artifacts or project.path("artifacts"), html=html, as_json=as_json, rewrite=list(rewrite or [])
     )
+
+
+@app.command()
+def pods(
+    persona: Annotated[Path | None, typer.Option(help="Persona folder.", metavar="FOLDER")] = None,
+    recipe: Annotated[Path | None, typer.Option(help="Recipe to estimate; default: the persona's.")] = None,
+    as_json: _Json = False,
+) -> int:
+    """List the kinds of pods: GPU, driver, price, and what a run takes and costs on each."""
+    return pods_cli.show_pods(as_json, persona, recipe)
 
 
 @app.command()
