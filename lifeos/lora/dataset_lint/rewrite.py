@@ -17,7 +17,7 @@ _SIXTEEN_BITS = 257.0
 def rewrite_image(path: Path) -> Path:
     """Rewrite a picture in place: EXIF orientation applied and dropped, transparency laid on white, 8-bit RGB.
 
-    CMYK is converted through the profile in the file where there is one. A JPEG stays one (quality 95, colour in full
+    CMYK is converted through the profile in the file where one fits. A JPEG stays one (quality 95, colour in full
     resolution); everything else becomes a PNG, under the name ``.png`` where it had another. The first frame of an
     animation is kept. EXIF data, the place a photo was taken among them, does not survive.
 
@@ -78,14 +78,8 @@ def flattened(image: "Image.Image") -> "Image.Image":
         # 16-bit greys come as I;16 or I; anything above their range is scaled by its own maximum.
         scale = _SIXTEEN_BITS if image.mode != "F" and values.max(initial=0) <= 65535 else max(values.max(), 1.0) / 255
         return Image.fromarray(np.clip(values / scale, 0, 255).round().astype(np.uint8)).convert("RGB")
-    if image.mode == "CMYK" and image.info.get("icc_profile"):
-        from PIL import ImageCms
-
-        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
-        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
-        if converted is not None:
-            converted.info.clear()
-            return converted
+    if image.mode == "CMYK" and (converted := _through_profile(image)) is not None:
+        return converted
     if image.mode in ("RGBA", "LA", "PA", "La", "RGBa") or "transparency" in image.info:
         clear = image.convert("RGBA")
         flat = Image.new("RGB", clear.size, _BACKGROUND)
@@ -94,3 +88,19 @@ def flattened(image: "Image.Image") -> "Image.Image":
     plain = image.convert("RGB")
     plain.info.clear()
     return plain
+
+
+def _through_profile(image: "Image.Image") -> "Image.Image | None":
+    """Return CMYK pixels as the profile in the file means them; None without one that fits."""
+    from PIL import ImageCms
+
+    if not image.info.get("icc_profile"):
+        return None
+    try:
+        profile = ImageCms.ImageCmsProfile(io.BytesIO(image.info["icc_profile"]))
+        converted = ImageCms.profileToProfile(image, profile, ImageCms.createProfile("sRGB"), outputMode="RGB")
+    except (OSError, ImageCms.PyCMSError):
+        return None
+    if converted is not None:
+        converted.info.clear()
+    return converted
