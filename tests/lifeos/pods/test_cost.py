@@ -1,0 +1,161 @@
+import math
+import shutil
+import sys
+
+import pytest
+
+from evals.verdict import Outcome
+from lifeos.errors import InputError
+from lifeos.inputs import read_inputs
+from lifeos.pods.cost import cost_verdict, estimate, estimate_inputs
+from lifeos.pods.spec import load_pod
+from lifeos.pods.throughput import load_throughput
+from lifeos.pods.workload import Part, Workload, count_workload
+from lifeos.settings import project_root
+from tests.lifeos import simulated_release as simulation
+
+A40 = load_pod("a40")
+TABLE = load_throughput()
+RECIPE = """base = "{base}"
+dataset = "dataset"
+trigger = "pstch"
+family = "{family}"
+steps = 100
+batch_size = 4
+"""
+
+
+@pytest.fixture
+def persona(tmp_path):
+    return simulation.make_persona(tmp_path)
+
+
+def inputs(persona, **options):
+    return read_inputs({"persona": persona, **options})
+
+
+def recipe(persona, family="tiny_base", base="models/tiny-base"):
+    path = persona / "other.toml"
+    path.write_text(RECIPE.format(family=family, base=base), encoding="utf-8")
+    return path
+
+
+def calls(workload):
+    counted = {}
+    for part in workload.parts:
+        key = (part.phase, part.operation)
+        counted[key] = counted.get(key, 0) + part.calls
+    return counted
+
+
+def test_everything_that_is_paid_for_is_counted():
+    given = read_inputs({})
+    counted = calls(count_workload(given))
+    persona_prompts, seeds, steps = 24, 4, 16
+    plan = persona_prompts * seeds
+    assert counted["start", "start"] == 1
+    assert counted["training", "train"] == 300
+    assert counted["training", "encode"] == 32
+    assert counted["sampling", "denoise"] == plan * steps
+    assert counted["sampling", "decode"] == plan
+    assert counted["controls", "decode"] == 2
+    assert counted["judging", "judge"] == plan + 2 + 32 + 24
+    assert not [key for key in counted if key[0] == "champion"]
+
+
+def test_a_champion_is_sampled_too_and_a_lora_is_not_trained(persona, tmp_path):
+    lora = tmp_path / "x.safetensors"
+    lora.write_bytes(b"x")
+    alone, both = (count_workload(inputs(persona, lora=lora, champion=c)) for c in ("none", lora))
+    assert ("training", "train") not in calls(alone)
+    assert calls(both)["champion", "decode"] == calls(both)["sampling", "decode"]
+
+
+def test_finished_images_are_only_judged(persona, tmp_path):
+    folder = tmp_path / "images"
+    shutil.copytree(persona / "dataset", folder)
+    counted = calls(count_workload(inputs(persona, images=folder)))
+    assert set(counted) == {("start", "start"), ("judging", "judge")}
+
+
+def test_a_persona_without_a_calibration_pays_for_null_faces(persona):
+    counted = calls(count_workload(inputs(persona, recipe=recipe(persona))))
+    (persona / "calibration.json").unlink(missing_ok=True)
+    again = calls(count_workload(inputs(persona, recipe=recipe(persona))))
+    assert again["controls", "decode"] in (counted["controls", "decode"], counted["controls", "decode"] + 96)
+    assert again["controls", "decode"] >= 96
+
+
+def test_a_recipe_for_a_base_that_only_the_pod_will_have(persona):
+    found = estimate_inputs(inputs(persona, recipe=recipe(persona, "sd15", "hub:somebody/sd15")), A40)
+    row = TABLE.row("sd15", "train", "A40")
+    step = TABLE.seconds(row, A40.gpu, images=4, side=512, dtype="float32")  # a recipe's default
+    encode = TABLE.seconds(TABLE.row("sd15", "encode", "A40"), A40.gpu, images=1, side=512, dtype="bfloat16")
+    pictures = calls(count_workload(inputs(persona, recipe=recipe(persona))))["training", "encode"]
+    assert found.phases["training"] == pytest.approx(100 * step + pictures * encode)
+    assert {"sd15-train", "price of 2026-08-19"} <= set(found.assumptions)
+
+
+def test_money_is_time_at_the_price():
+    found = estimate(Workload((Part("start", "start", "any", 6),)), A40, TABLE)
+    assert found.seconds == 3600
+    assert found.money.amount == pytest.approx(A40.price_per_hour)
+    assert found.to_json()["estimated"] == ["start", "price of 2026-08-19"]
+    agreed = A40.model_copy(update={"price": A40.price.model_copy(update={"kind": "agreed"})})
+    assert estimate(Workload((Part("start", "start", "any", 6),)), agreed, TABLE).assumptions == ["start"]
+
+
+def verdict(budget, pod=A40, hours=1.0):
+    workload = Workload((Part("start", "start", "any", round(hours * 6)),))
+    return cost_verdict(budget, lambda: pod, lambda rented: estimate(workload, rented, TABLE))
+
+
+def test_the_budget_is_a_limit():
+    within, above = verdict("0.45 USD"), verdict("0.43 USD")
+    assert (within.outcome, above.outcome) == (Outcome.PASSED, Outcome.FAILED)
+    assert (above.value, above.threshold, above.threshold_source) == (0.44, 0.43, "settings:budget")
+    assert "estimated: start, price of 2026-08-19" in within.reason
+    assert "above 0.43 USD" in above.reason
+    assert verdict("0.44 USD").outcome is Outcome.PASSED
+
+
+@pytest.mark.parametrize("budget", ["1 EUR", "a lot"])
+def test_a_budget_that_cannot_be_compared_is_not_evaluated(budget):
+    assert verdict(budget).outcome is Outcome.NOT_EVALUATED
+
+
+def test_no_budget_is_not_applicable_and_reads_nothing():
+    def never(*_):
+        raise AssertionError
+
+    assert cost_verdict("", never, never).outcome is Outcome.NOT_APPLICABLE
+
+
+def test_what_cannot_be_read_or_estimated_is_not_evaluated(persona):
+    unknown = inputs(persona, recipe=recipe(persona, "flux"))
+    found = cost_verdict("5 USD", lambda: A40, lambda rented: estimate_inputs(unknown, rented))
+    assert found.outcome is Outcome.NOT_EVALUATED
+    assert "'flux'" in found.reason
+
+    def broken():
+        raise InputError("pod: accepted a40, got b")
+
+    assert cost_verdict("5 USD", broken, lambda rented: None).outcome is Outcome.NOT_EVALUATED
+
+
+def test_a_free_pod_is_within_any_budget():
+    free = A40.model_copy(update={"price": A40.price.model_copy(update={"per_hour": 0.0})})
+    found = verdict("0", free)
+    assert found.outcome is Outcome.PASSED
+    assert math.isfinite(found.value)
+
+
+def test_estimating_imports_no_torch():
+    import subprocess
+
+    code = (
+        "import sys; from lifeos.inputs import read_inputs; from lifeos.pods.cost import estimate_inputs;"
+        "from lifeos.pods.spec import load_pod; estimate_inputs(read_inputs({}), load_pod('a40'));"
+        "sys.exit(1 if {'torch', 'huggingface_hub', 'onnxruntime', 'cv2'} & set(sys.modules) else 0)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], cwd=project_root(), check=False).returncode == 0
