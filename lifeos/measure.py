@@ -83,7 +83,7 @@ class Measurements:
         except (OSError, ValueError):
             pass
         record = {"image": digest, **self._measure(path)}
-        write_json(known, record)
+        write_json(known, record, durable=False)
         return record
 
     def of_all(self, paths: Sequence[Path], progress: Progress, stage: str) -> list[dict[str, Any]]:

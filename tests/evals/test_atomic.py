@@ -48,3 +48,10 @@ def test_not_a_number_is_refused_before_the_file_is_touched(tmp_path):
 def test_files_are_readable_by_others(tmp_path):
     atomic.write_bytes(tmp_path / "a", b"")
     assert (tmp_path / "a").stat().st_mode & 0o777 == 0o644
+
+
+def test_a_cache_record_is_whole_but_not_synced(tmp_path, monkeypatch):
+    monkeypatch.setattr(os, "fsync", None)
+    atomic.write_json(tmp_path / "sub" / "a.json", {"a": 1}, durable=False)
+    assert json.loads((tmp_path / "sub" / "a.json").read_text()) == {"a": 1}
+    assert [file.name for file in (tmp_path / "sub").iterdir()] == ["a.json"]

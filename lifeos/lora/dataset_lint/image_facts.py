@@ -107,7 +107,7 @@ class FactsCache:
         except (OSError, ValueError, TypeError):
             pass
         facts = image_facts(data, digest)
-        write_json(known, asdict(facts))
+        write_json(known, asdict(facts), durable=False)
         return facts
 
 
