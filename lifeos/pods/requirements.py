@@ -23,6 +23,16 @@ class Line:
 
     number: int
     requirement: "Requirement"
+    hashes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Option:
+    """One option of the file, such as ``--index-url``, with its value."""
+
+    number: int
+    name: str
+    value: str
 
 
 @dataclass(frozen=True)
@@ -66,10 +76,22 @@ def parse_requirements(text: str) -> tuple[list[Line], list[Finding]]:
             continue
         bare = re.sub(r"\s--hash[=\s]\S+", "", content).strip()
         try:
-            lines.append(Line(number, Requirement(bare)))
+            hashes = tuple(re.findall(r"\s--hash[=\s](\S+)", content))
+            lines.append(Line(number, Requirement(bare), hashes))
         except InvalidRequirement as error:
             findings.append(Finding(number, content, str(error).splitlines()[0]))
     return lines, findings
+
+
+def read_options(text: str) -> list[Option]:
+    """Return the options of a requirements file in order, those that pip does not know left out."""
+    options = []
+    for number, logical in _logical_lines(text):
+        content = re.sub(r"(^|\s)#.*$", "", logical).strip()
+        name, _, value = [*re.split(r"([\s=])", content, maxsplit=1), "", ""][:3]
+        if name in _OPTIONS:
+            options.append(Option(number, name, value.strip()))
+    return options
 
 
 def contradictions(lines: list[Line]) -> list[Finding]:
