@@ -16,7 +16,8 @@ from lifeos.pods.guard import follow
 from lifeos.pods.supervise import EXIT_BUDGET, EXIT_NOT_STOPPED, RealClock, least_seconds
 from lifeos.settings import project_root
 
-pytestmark = pytest.mark.skipif(os.name != "posix", reason="pods run Linux")
+if os.name != "posix":
+    pytest.skip("pods run Linux", allow_module_level=True)
 
 STOP = ["stop-the-pod"]
 PATIENCE = 60.0  # seconds of a busy machine, not a measure of anything
