@@ -1,0 +1,1 @@
+"""The tables of ``lifeos.pods.rule_tables`` (``*.toml``), and ``recheck.py``, which reads their sources again."""

@@ -1,0 +1,54 @@
+import re
+
+import pytest
+from packaging.version import Version
+
+from lifeos.errors import InputError
+from lifeos.pods.rule_tables import load_rules, rules_folder
+
+
+def test_every_row_has_a_source():
+    tables = load_rules().tables
+    for _, rows in tables:
+        assert rows
+        assert all(len(row.source) > 10 for row in rows)
+
+
+def test_rows_of_one_package_do_not_overlap():
+    rules = load_rules()
+    for package in rules.built_packages:
+        for row in rules.wheels(package):
+            for version in row.checked:
+                assert [other for other in rules.wheels(package) if Version(version) in other.range] == [row], version
+
+
+def test_every_skew_is_proven_by_files_of_both_sides_or_says_where_it_was_seen():
+    for row in load_rules().tables.skew:
+        assert row.proof, row.id
+        for proof in row.proof:
+            assert proof.package in row.when, row.id
+
+
+def test_no_whole_set_stands_in_the_tables():
+    # The search finds the sets; a table that named one would only repeat what somebody once knew.
+    text = "\n".join(path.read_text(encoding="utf-8") for path in rules_folder().glob("*.toml"))
+    assert not re.search(r"^\s*(torch|torchvision|onnxruntime-gpu)==", text, re.MULTILINE)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[[skew]\n",
+        '[[skew]]\nid = "a"\nwhen = { a = "<1" }\nreason = "long enough a reason"\nsource = "somewhere"\n',
+        '[[skew]]\nid = "a"\nwhen = { a = "<1", b = "~=2" }\nreason = "long enough a reason"\nsource = "somewhere"\n',
+        '[[wheel]]\npackage = "torch"\nversions = ">=1"\narchs = ["sm_80"]\nchecked = ["1"]\nsource = "somewhere"\n',
+        '[[driver]]\ncuda_major = 12\nminimum = "525"\n',
+        "[[speed]]\n",
+    ],
+)
+def test_a_row_that_cannot_be_meant_is_one_line(tmp_path, text):
+    (tmp_path / "x.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(InputError) as error:
+        load_rules(tmp_path)
+    assert "x.toml" in str(error.value)
+    assert "\n" not in str(error.value)
