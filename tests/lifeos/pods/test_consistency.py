@@ -19,6 +19,7 @@ def test_every_shipped_pod_is_consistent(pod):
         ("rtx5090", {"driver": "565.57.01"}, "needs driver 570"),
         ("b200", {"cuda": "12.6"}, "needs CUDA 12.8"),
         ("h100", {"cuda": "11.7"}, "needs CUDA 11.8"),
+        ("a40", {"cuda": "13.0"}, "CUDA 13.0 needs driver 580"),
     ],
 )
 def test_a_description_that_cannot_be_true_fails(name, change, says):
