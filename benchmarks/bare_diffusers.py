@@ -35,21 +35,23 @@ def render(
 ) -> npt.NDArray[np.uint8]:
     """Return ``uint8 [n, height, width, 3]`` from pipeline calls of ``batch_size`` prompts each.
 
-    The initial noise is that of lifeos, so the images are the same within the rounding of the pipeline's type.
+    All noise is that of lifeos, so the images are the same within the rounding of the pipeline's type.
     """
-    from lifeos.lora.denoise import initial_noise
+    from lifeos.lora.denoise import initial_noise, noise_generators
 
     family, parts = _family_and_parts(pipeline, plan)
     shape, pictures = family.latent_shape(parts, plan.width, plan.height), []
     for start in range(0, len(requests), batch_size):
         batch = requests[start : start + batch_size]
+        generators = noise_generators([request.seed for request in batch])
         pictures += pipeline(
             [request.prompt.text for request in batch],
             num_inference_steps=plan.steps,
             guidance_scale=plan.guidance,
             width=plan.width,
             height=plan.height,
-            latents=initial_noise(shape, [request.seed for request in batch]).to(pipeline.unet.dtype),
+            latents=initial_noise(shape, generators).to(pipeline.unet.dtype),
+            generator=generators,
         ).images
     return np.stack([np.asarray(picture, dtype=np.uint8) for picture in pictures])
 

@@ -21,11 +21,18 @@ def fuse_lora(family: Family, components: Any, modules: Mapping[str, LoraModule]
     family.fuse(components, {name: strength * module.delta() for name, module in modules.items()})
 
 
-def initial_noise(shape: tuple[int, int, int], seeds: Sequence[int]) -> Any:
-    """Return float32 noise ``[n, *shape]``, each image from a CPU generator of its own seed."""
+def noise_generators(seeds: Sequence[int]) -> list[Any]:
+    """Return one CPU generator an image; all noise of an image comes from its own, so no batch size changes it."""
     import torch
 
-    return torch.cat([torch.randn((1, *shape), generator=torch.Generator("cpu").manual_seed(seed)) for seed in seeds])
+    return [torch.Generator("cpu").manual_seed(seed) for seed in seeds]
+
+
+def initial_noise(shape: tuple[int, int, int], generators: Sequence[Any]) -> Any:
+    """Return float32 noise ``[n, *shape]``, each image from its generator, which a stochastic sampler draws on from."""
+    import torch
+
+    return torch.cat([torch.randn((1, *shape), generator=generator) for generator in generators])
 
 
 class Denoiser:
@@ -63,7 +70,8 @@ class Denoiser:
         text = torch.stack([self._text[request.prompt.text] for request in requests])
         if guided:
             text = torch.cat([self._text[""].expand_as(text), text])
-        latents = initial_noise(self._shape, [request.seed for request in requests]).to(plan.device)
+        generators = noise_generators([request.seed for request in requests])
+        latents = initial_noise(self._shape, generators).to(plan.device)
         latents = latents * scheduler.init_noise_sigma
         with torch.no_grad():
             for timestep in scheduler.timesteps:
@@ -73,7 +81,7 @@ class Denoiser:
                 if guided:
                     plain, prompted = prediction.chunk(2)
                     prediction = plain + plan.guidance * (prompted - plain)
-                latents = scheduler.step(prediction, timestep, latents, return_dict=False)[0]
+                latents = scheduler.step(prediction, timestep, latents, generator=generators, return_dict=False)[0]
             images = self._family.decode_latents(self._components, latents)
         if not bool(torch.isfinite(images).all()):
             raise InputError(f"sampling: accepted finite pixels, got NaN or infinity in the batch of prompt "

@@ -34,7 +34,7 @@ class SamplePlan:
     Args:
         prompts: in the order of sampling; ids are unique.
         seeds: noise seeds of every prompt; one generator an image, so nothing depends on the batch.
-        sampler: a name the family knows (``dpmsolver++``, ``ddim``, ``euler``).
+        sampler: a name the family knows (``dpmsolver++``, ``sde-dpmsolver++``, ``ddim``, ``euler``).
         steps: denoiser steps.
         guidance: classifier-free guidance scale; at 1 and below there is none.
         width, height: pixels.

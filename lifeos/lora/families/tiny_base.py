@@ -25,6 +25,9 @@ _PRESETS = {
 _SAMPLERS: dict[str, tuple[str, dict[str, Any]]] = {
     "dpmsolver++": ("DPMSolverMultistepScheduler",
                     {"algorithm_type": "dpmsolver++", "solver_order": 2, "timestep_spacing": "trailing"}),
+    # The same solver of the stochastic equation: fresh noise in every step undoes part of the errors of earlier ones.
+    "sde-dpmsolver++": ("DPMSolverMultistepScheduler",
+                        {"algorithm_type": "sde-dpmsolver++", "solver_order": 2, "timestep_spacing": "trailing"}),
     "ddim": ("DDIMScheduler", {"timestep_spacing": "trailing", "clip_sample": False, "set_alpha_to_one": True}),
     "euler": ("EulerDiscreteScheduler", {"timestep_spacing": "trailing"}),
 }

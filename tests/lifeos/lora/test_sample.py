@@ -30,7 +30,7 @@ def pixels(result):
     return np.stack([np.asarray(Image.open(image.path)) for image in result.images]).astype(int)
 
 
-@pytest.mark.parametrize("sampler", ["dpmsolver++", "ddim", "euler"])
+@pytest.mark.parametrize("sampler", ["dpmsolver++", "sde-dpmsolver++", "ddim", "euler"])
 @pytest.mark.parametrize("guidance", [3.0, 1.0])
 def test_images_are_those_of_the_diffusers_pipeline(base, write_lora, tmp_path, sampler, guidance):
     import torch
