@@ -165,7 +165,7 @@ def trained_lora(persona: Persona) -> Path:
     """
     from lifeos.lora.recipe import load_recipe
     from lifeos.lora.train_once import train_once
-    from lifeos.report.terminal import show_progress
+    from lifeos.report.progress_bars import show_progress
 
     with show_progress() as progress:
         return train_once(load_recipe(persona.recipe), load_project().path("artifacts"), progress).path

@@ -101,7 +101,7 @@ def gate(
     if as_json:
         watching: Any = nullcontext(None)
     else:
-        from lifeos.report.terminal import show_progress
+        from lifeos.report.progress_bars import show_progress
 
         watching = show_progress()
     with watching as progress:
@@ -134,7 +134,7 @@ def retrain_lora(
     from evals.atomic import write_bytes
     from lifeos.lora.recipe import load_recipe
     from lifeos.lora.train_once import train_once
-    from lifeos.report.terminal import show_progress
+    from lifeos.report.progress_bars import show_progress
     from lifeos.settings import load_project
 
     if out.suffix != ".safetensors":
@@ -172,7 +172,7 @@ def calibrate(
     from lifeos.calibrate import calibrate as build
     from lifeos.persona import load_persona
     from lifeos.report.calibration_plot import draw_calibration
-    from lifeos.report.terminal import show_progress
+    from lifeos.report.progress_bars import show_progress
     from lifeos.settings import load_project
 
     project = load_project()

@@ -1,9 +1,6 @@
-"""A gate run on the terminal: progress while it works, then the table of gates and the verdict in words."""
+"""A gate run on the terminal: the table of gates and the verdict in words."""
 
 import sys
-import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
@@ -24,9 +21,6 @@ _OUTCOME_COLOURS = {
     Outcome.NOT_EVALUATED: "yellow",
     Outcome.NOT_APPLICABLE: "bright_black",
 }
-_STAGES = {"latents": "reading training images", "training": "training", "sampling": "sampling images"}
-# Without a terminal a line a step would flood a log; a line every so often shows life.
-_PLAIN_SECONDS = 15.0
 
 
 def show_run(run: GateRun, manifest: Manifest, history: Path, stream: TextIO | None = None) -> None:
@@ -39,28 +33,6 @@ def show_run(run: GateRun, manifest: Manifest, history: Path, stream: TextIO | N
         console.print(f"not the whole phase: {reason}; a narrowed run approves nothing", markup=False, highlight=False)
     _show_row(console, run, history)
     _show_verdict(console, run)
-
-
-@contextmanager
-def show_progress(stream: TextIO | None = None) -> Iterator[Callable[[str, int, int], None]]:
-    """Give a progress function: bars on a terminal, a line now and then elsewhere (default stream: stderr)."""
-    stream = stream or sys.stderr
-    if not stream.isatty():
-        yield _plain_progress(stream)
-        return
-    from rich.console import Console
-    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    with Progress(*columns, console=Console(file=stream)) as bars:
-        tasks: dict[str, Any] = {}
-
-        def show(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(_STAGES.get(stage, stage), total=total)
-            bars.update(tasks[stage], completed=done, total=total)
-
-        yield show
 
 
 def figure(verdict: Verdict) -> tuple[str, str, str, str]:
@@ -154,19 +126,6 @@ def _show_verdict(console: "Console", run: GateRun) -> None:
         console.print(Panel(Text(text, style=f"bold {_COLOURS[run.verdict]}"), border_style=_COLOURS[run.verdict]))
     else:
         console.print(text, markup=False, highlight=False, soft_wrap=True)
-
-
-def _plain_progress(stream: TextIO) -> Callable[[str, int, int], None]:
-    last: dict[str, float] = {}
-
-    def show(stage: str, done: int, total: int) -> None:
-        now = time.monotonic()
-        if stage in last and done != total and now - last[stage] < _PLAIN_SECONDS:
-            return
-        last[stage] = now
-        print(f"{_STAGES.get(stage, stage)}: {done} of {total}", file=stream, flush=True)
-
-    return show
 
 
 def _console(stream: TextIO) -> "Console":

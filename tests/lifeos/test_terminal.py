@@ -3,7 +3,8 @@ import io
 from evals.verdict import Interval, failed, not_applicable, not_evaluated, passed
 from lifeos.gate_report import GateResult
 from lifeos.manifest import default_manifest, load_manifest
-from lifeos.report.terminal import figure, show_progress, show_run
+from lifeos.report.progress_bars import show_progress
+from lifeos.report.terminal import figure, show_run
 from lifeos.runner import GateRun
 
 RELEASE = {"images": 96, "backend": {"name": "yunet_sface", "licence": "Apache-2.0"}}

@@ -55,7 +55,7 @@ def run_lint(persona: Path, artifacts: Path, *, html: Path | None, as_json: bool
     from lifeos.lora.dataset_lint.rewrite import rewrite_image
     from lifeos.lora.dataset_lint.show import show_lint
     from lifeos.persona import load_persona
-    from lifeos.report.terminal import show_progress
+    from lifeos.report.progress_bars import show_progress
 
     loaded = load_persona(persona)
     if html is not None and not html.absolute().parent.is_dir():

@@ -1,0 +1,46 @@
+"""How far long work has come: bars on a terminal, a line now and then elsewhere."""
+
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import Any, TextIO
+
+_STAGES = {"latents": "reading training images", "training": "training", "sampling": "sampling images"}
+# Without a terminal a line a step would flood a log; a line every so often shows life.
+_PLAIN_SECONDS = 15.0
+
+
+@contextmanager
+def show_progress(stream: TextIO | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a progress function: bars on a terminal, a line now and then elsewhere (default stream: stderr)."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield _plain_progress(stream)
+        return
+    from rich.console import Console
+    from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=stream)) as bars:
+        tasks: dict[str, Any] = {}
+
+        def show(stage: str, done: int, total: int) -> None:
+            if stage not in tasks:
+                tasks[stage] = bars.add_task(_STAGES.get(stage, stage), total=total)
+            bars.update(tasks[stage], completed=done, total=total)
+
+        yield show
+
+
+def _plain_progress(stream: TextIO) -> Callable[[str, int, int], None]:
+    last: dict[str, float] = {}
+
+    def show(stage: str, done: int, total: int) -> None:
+        now = time.monotonic()
+        if stage in last and done != total and now - last[stage] < _PLAIN_SECONDS:
+            return
+        last[stage] = now
+        print(f"{_STAGES.get(stage, stage)}: {done} of {total}", file=stream, flush=True)
+
+    return show
