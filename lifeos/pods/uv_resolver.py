@@ -17,13 +17,19 @@ if TYPE_CHECKING:
 _TIMEOUT_SECONDS = 180
 # Words of uv's proof that speak of what an index holds; without them the proof rests on metadata alone.
 _INDEX_WORDS = re.compile(
-    r"no version|not found|no (usable )?wheels|is available|are available|following versions|all versions of|"
+    r"no version|not found|no (usable )?wheels|is available|are available|following versions|"
     r"network (connectivity )?(is|was) disabled|could not be (read|parsed)|invalid metadata"
 )
 _NETWORK_WORDS = re.compile(
     r"network (connectivity )?(is|was) disabled|not found in the cache|failed to fetch|error sending request|"
-    r"request failed|dns error|tcp connect|timed out|connection|401|403|407|5\d\d ", re.IGNORECASE
-)  # fmt: skip
+    r"request failed|dns error|tcp connect|timed out|connection|unauthorized|forbidden|credentials",
+    re.IGNORECASE,
+)
+# Ends with 1 too, and proves nothing: an empty offline cache, an index that refused.
+_NO_ANSWER = re.compile(
+    r"in the cache|network .{0,20}disabled|could not be queried|Unauthorized|Forbidden|credentials", re.IGNORECASE
+)
+_NAME = re.compile(r"[A-Za-z0-9](?:[A-Za-z0-9._-]*[A-Za-z0-9])?")
 
 
 @dataclass(frozen=True)
@@ -170,12 +176,12 @@ def read_answer(status: int, stdout: str, stderr: str) -> Answer:
         except (tomllib.TOMLDecodeError, KeyError, TypeError, ValueError) as error:
             return Unavailable(f"uv's lock cannot be read: {type(error).__name__}: {error}")
     text = " ".join(re.sub(r"\bcause: ", "", stderr).split())
-    if status == 1 and "No solution found" in text and not re.search(r"in the cache|network .{0,20}disabled", text):
+    if status == 1 and "No solution found" in text and not _NO_ANSWER.search(text):
         proof = re.split(r"\bhint: ", text.split("No solution found when resolving dependencies", 1)[-1])[0]
         reason = proof.strip(" :×╰─▶") or "no choice of versions satisfies the requirements"
         return Conflict(
             reason=reason,
-            names=frozenset(_canonical(name) for name in re.findall(r"[A-Za-z0-9][A-Za-z0-9._-]*[A-Za-z0-9]", proof)),
+            names=frozenset(_canonical(name) for name in _NAME.findall(proof)),
             subjects=frozenset(
                 _canonical(re.split(r"[\[<>=!~]", subject)[0]) for subject in re.findall(r"(\S+) depends? on", proof)
             ),

