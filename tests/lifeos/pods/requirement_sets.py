@@ -1,0 +1,47 @@
+"""Requirement sets of which the right verdict is known, and sets drawn by chance; all over the committed snapshot."""
+
+import random
+import tomllib
+from dataclasses import dataclass
+from pathlib import Path
+
+SEED = 20261124
+
+
+@dataclass(frozen=True)
+class RequirementSet:
+    """Lines, the pod, and what must be said of them."""
+
+    name: str
+    pod: str
+    lines: tuple[str, ...]
+    verdict: str
+    findings: tuple[str, ...]
+
+
+def known_sets():
+    """Return the sets of ``requirement_sets.toml``."""
+    values = tomllib.loads(Path(__file__).with_suffix(".toml").read_text(encoding="utf-8"))
+    return [
+        RequirementSet(
+            name=row["name"],
+            pod=row["pod"],
+            lines=tuple(row["lines"] if "lines" in row else values["full"]),
+            verdict=row["verdict"],
+            findings=tuple(row["findings"]),
+        )
+        for row in values["set"]
+    ]
+
+
+def drawn_sets(snapshot, pods, count):
+    """Return sets drawn from the snapshot: 2 to 5 packages, each pinned to any version that it has."""
+    draw = random.Random(SEED)
+    names = ["torch", "torchvision", "diffusers", "transformers", "peft", "huggingface-hub", "onnxruntime-gpu"]
+    names += ["insightface", "xformers", "bitsandbytes", "opencv-python-headless", "numpy", "accelerate"]
+    found = []
+    for number in range(count):
+        chosen = sorted(draw.sample(names, draw.randrange(2, 6)))
+        lines = tuple(f"{name}=={draw.choice(sorted(snapshot.versions[name]))}" for name in chosen)
+        found.append(RequirementSet(f"drawn {number}", draw.choice(sorted(pods)), lines, "", ()))
+    return found
