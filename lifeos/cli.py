@@ -233,6 +233,25 @@ def pods(
     return pods_cli.show_pods(as_json, persona, recipe)
 
 
+@app.command("validate-pod-deps")
+def validate_pod_deps(
+    requirements: Annotated[Path | None, typer.Option(help="Requirements of the pod.", metavar="FILE")] = None,
+    pod: Annotated[str | None, typer.Option(help="Kind of pod, or its .toml file.", metavar="NAME")] = None,
+    as_json: _Json = False,
+    fix: Annotated[bool, typer.Option("--fix", help="Write the corrected set beside the file.")] = False,
+    offline: Annotated[bool, typer.Option("--offline", help="Ask no network.")] = False,
+) -> int:
+    """Would these packages work on that pod? Resolved for it, nothing installed.
+
+    Exit status: 0 they would, 1 they would not, 2 it could not be told or the command was wrong. Where something must
+    change, the last line on stdout is the command that installs the corrected set.
+    """
+    from lifeos.pods.validate_command import run_validation
+    from lifeos.settings import load_project
+
+    return run_validation(load_project(), requirements, pod, as_json=as_json, fix=fix, offline=offline)
+
+
 @app.command()
 def settings(as_json: _Json = False) -> int:
     """Show every setting: value, where it comes from, meaning."""
