@@ -54,7 +54,8 @@ def draw_calibration(calibration: "Calibration", similarities: "Similarities", p
     axes.set_ylabel("share of the group")
     # A dollar sign in a name would start a formula.
     axes.set_title(f"Calibration of {calibration.persona}".replace("$", r"\$"))
-    axes.legend(loc="upper center", fontsize=8, frameon=False)
+    axes.legend(loc="upper left", fontsize=8, frameon=False)
+    axes.set_yticks([tick for tick in axes.get_yticks() if tick >= 0])
     axes.spines[["top", "right"]].set_visible(False)
     buffer = io.BytesIO()
     # Without the software line two runs give the same bytes.

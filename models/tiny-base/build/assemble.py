@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import hashlib
+import json
 import shutil
 import tomllib
 from pathlib import Path
@@ -39,6 +40,10 @@ def main() -> None:
     pipeline.save_pretrained(out, safe_serialization=True, max_shard_size="14MB")
     for name in ("vocab.json", "merges.txt"):
         shutil.copyfile(run / "tokenizer" / name, out / "tokenizer" / name)
+    for path in out.glob("*/config.json"):
+        # Where the parts were trained says nothing of the base and would make its hash differ from machine to machine.
+        config = {key: value for key, value in json.loads(path.read_text()).items() if key != "_name_or_path"}
+        path.write_text(json.dumps(config, indent=2, sort_keys=True) + "\n", encoding="utf-8")
     loaded = StableDiffusionPipeline.from_pretrained(out, local_files_only=True, torch_dtype=torch.float32)
     if not all(torch.isfinite(p).all() for p in [*loaded.unet.parameters(), *loaded.vae.parameters()]):
         raise ValueError(f"{out}: accepted finite weights, got some that overflow 16 bits")
