@@ -1,4 +1,4 @@
-"""The good LoRA on the shipped persona, and the same images judged under another name."""
+"""The samples of the good LoRA, judged under another name, trigger and place."""
 
 import json
 import re
@@ -16,11 +16,11 @@ pytestmark = pytest.mark.timeout(1500, func_only=False)
 
 @pytest.fixture(scope="module")
 def good(good_lora, few_prompts, gate, tmp_path_factory):
-    """Exit status, answer and scorecard row of the good LoRA on the shortened prompts."""
+    """Answer and scorecard row of the good LoRA on the shortened prompts."""
     history = tmp_path_factory.mktemp("good") / "history.jsonl"
-    code, answer = gate(history, "--persona", few_prompts, "--lora", good_lora)
+    _, answer = gate(history, "--persona", few_prompts, "--lora", good_lora)
     row = next(r for r in map(json.loads, history.read_text("utf-8").splitlines()) if r["id"] == answer["row"])
-    return SimpleNamespace(code=code, answer=answer, row=row)
+    return SimpleNamespace(answer=answer, row=row)
 
 
 def of_images(answer):
@@ -54,11 +54,6 @@ def renamed(persona, folder):
     for caption in (folder / "dataset").glob("*.txt"):
         caption.write_text(caption.read_text("utf-8").replace("pstch", "qvrnl"), encoding="utf-8")
     return folder
-
-
-def test_the_good_lora_is_approved(good):
-    failed = [(g["id"], g["value"], g["reason"]) for g in good.answer["gates"] if g["verdict"] != "passed"]
-    assert (good.code, good.answer["verdict"]) == (0, "approved"), failed
 
 
 def test_another_name_trigger_and_place_change_no_verdict(good, few_prompts, gate, demo_artifacts, tmp_path):
