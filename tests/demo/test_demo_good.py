@@ -48,7 +48,7 @@ def renamed(persona, folder):
     text = (folder / "persona.toml").read_text("utf-8")
     for key, value in (("name", "marigold"), ("trigger", "qvrnl"), ("base", (ROOT / "models/tiny-base").as_posix()),
                        ("folder", (ROOT / "models/faces").as_posix())):  # fmt: skip
-        text, count = re.subn(rf"(?m)^{key} = .*$", lambda _, k=key, v=value: f"{k} = {json.dumps(v)}", text)
+        text, count = re.subn(rf"(?m)^{key} = .*$", lambda _, k=key, v=value: f"{k} = {json.dumps(v)}", text, count=1)
         assert count == 1, key
     (folder / "persona.toml").write_text(text, encoding="utf-8")
     for caption in (folder / "dataset").glob("*.txt"):
