@@ -1,6 +1,7 @@
 import math
 import shutil
 import sys
+import tomllib
 
 import pytest
 
@@ -51,15 +52,20 @@ def calls(workload):
 def test_everything_that_is_paid_for_is_counted():
     given = read_inputs({})
     counted = calls(count_workload(given))
-    persona_prompts, seeds, steps = 24, 4, 16
-    plan = persona_prompts * seeds
+    folder = project_root() / "personas" / "pistachio"
+    persona, prompts, demo = (
+        tomllib.loads((folder / f"{name}.toml").read_text(encoding="utf-8"))
+        for name in ("persona", "prompts", "recipe")
+    )
+    training, references = (len(list((folder / name).glob("*.png"))) for name in ("dataset", "references"))
+    plan, steps = len(prompts["b"]) * len(persona["seeds"]["b"]), persona["sampler"]["steps"]
     assert counted["start", "start"] == 1
-    assert counted["training", "train"] == 300
-    assert counted["training", "encode"] == 32
+    assert counted["training", "train"] == demo["steps"]
+    assert counted["training", "encode"] == training
     assert counted["sampling", "denoise"] == plan * steps
     assert counted["sampling", "decode"] == plan
     assert counted["controls", "decode"] == 2
-    assert counted["judging", "judge"] == plan + 2 + 32 + 24
+    assert counted["judging", "judge"] == plan + 2 + training + references
     assert not [key for key in counted if key[0] == "champion"]
 
 
