@@ -14,7 +14,7 @@ from lifeos.pods.corrections import Asked, Change, Correction, CorrectionSearch
 from lifeos.pods.metadata_origins import Found, Origin, Origins
 from lifeos.pods.rule_checks import DependencyFinding, Machine, Violation, broken_rules
 from lifeos.pods.rule_tables import Rules, load_rules
-from lifeos.pods.set_checks import Weight, disk_violations, hash_violations, missing_wheels, weigh
+from lifeos.pods.set_checks import Weight, disk_violations, hash_violations, missing_wheels, names_without_wheel, weigh
 from lifeos.pods.snapshot import Snapshot, load_snapshot
 from lifeos.pods.spec import Pod
 from lifeos.pods.uv_resolver import Conflict, Pinned, Solved, Target, Unavailable
@@ -143,8 +143,9 @@ class _Judge:
     def report(self, found: Found, search: bool) -> DependencyReport:
         answer = found.answer
         report = self._judged(found, answer) if isinstance(answer, Solved) else self._unresolved(found)
-        # A fix over the place that knew too little would be no more than a guess.
-        if report.verdict.outcome is Outcome.PASSED or isinstance(found.answer, Unavailable) or not search:
+        # A fix over the place that knew too little would be no more than a guess, unless it is known what is amiss.
+        unknown = isinstance(found.answer, Unavailable) and not report.findings
+        if report.verdict.outcome is Outcome.PASSED or unknown or not search:
             return report
         return report.with_fix(self._fix(found))
 
@@ -195,7 +196,8 @@ class _Judge:
         search = CorrectionSearch(
             self.asked.asked, found.origin.resolver.resolve, self._broken, self.rules.may_be_dropped
         )
-        start = Change(left_out=found.left_out)
+        # No index can serve a version that has no wheel: the search begins without that condition.
+        start = Change(set_aside=names_without_wheel(self.asked, self.rules), left_out=found.left_out)
         correction = search.run(start)
         if correction is None:
             return None

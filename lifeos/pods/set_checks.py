@@ -1,11 +1,12 @@
 """What a resolved set weighs, and what the file itself says about it: disk, hashes, packages without a wheel."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from lifeos.pods.asked_set import AskedSet
+from lifeos.pods.corrections import Asked
 from lifeos.pods.rule_checks import DependencyFinding, Violation
-from lifeos.pods.rule_tables import Rules
+from lifeos.pods.rule_tables import MissingWheel, Rules
 from lifeos.pods.snapshot import Snapshot
 from lifeos.pods.spec import Pod
 from lifeos.pods.uv_resolver import Pinned
@@ -72,7 +73,17 @@ def missing_wheels(asked: AskedSet, rules: Rules) -> list[DependencyFinding]:
     """Return the pinned packages of which the tables know that no wheel exists."""
     return [
         DependencyFinding(row.id, (f"{one.name}{one.specifier}",), row.reason, row.source)
-        for row in rules.tables.missing_wheel
-        for one in asked.asked
-        if one.name == row.package and one.pinned is not None and one.pinned in parse_range(row.versions)
+        for row, one in _without_wheel(asked, rules)
     ]
+
+
+def names_without_wheel(asked: AskedSet, rules: Rules) -> frozenset[str]:
+    """Return the names of those packages."""
+    return frozenset(one.name for _, one in _without_wheel(asked, rules))
+
+
+def _without_wheel(asked: AskedSet, rules: Rules) -> Iterator[tuple[MissingWheel, Asked]]:
+    for row in rules.tables.missing_wheel:
+        for one in asked.asked:
+            if one.name == row.package and one.pinned is not None and one.pinned in parse_range(row.versions):
+                yield row, one
