@@ -121,10 +121,11 @@ def open_wheel(url: str) -> zipfile.ZipFile:
 
 @dataclass(frozen=True)
 class Seeds:
-    """What to take: Pythons, platform tags, and the lowest version of each package of which all are taken."""
+    """What to take: Pythons, the platform's glibc 2.N, single releases, and the floor of each package taken whole."""
 
     pythons: tuple[str, ...]
-    tags: frozenset[str]
+    newest_glibc_minor: int
+    also: frozenset[tuple[str, Version]]
     floors: dict[str, Version]
 
 
@@ -133,7 +134,8 @@ def load_seeds(path: Path | None = None) -> Seeds:
     path = path or Path(__file__).with_name("snapshot_seeds.toml")
     values = tomllib.loads(path.read_text(encoding="utf-8"))
     floors = {name: Version(floor) for name, floor in values["floors"].items()}
-    return Seeds(tuple(values["pythons"]), frozenset(values["tags"]), floors)
+    also = frozenset((name, Version(version)) for name, version in (pin.split("==") for pin in values["also"]))
+    return Seeds(tuple(values["pythons"]), int(values["newest_glibc_minor"]), also, floors)
 
 
 class Index:
@@ -170,14 +172,21 @@ class Index:
         return found
 
     def _fits(self, interpreter: str, abi: str, platform: str) -> bool:
-        if platform not in self.seeds.tags or "t" in abi.removeprefix("cp").lower().replace("abi3", ""):
+        if not self._is_platform(platform) or (abi.startswith("cp") and abi.endswith("t")):
             return False
         minors = [int(python.split(".")[1]) for python in self.seeds.pythons]
         if interpreter.startswith("py"):
-            return interpreter in ("py3", "py2.py3") or int(interpreter[3:] or 0) <= max(minors)
+            return interpreter.startswith("py3") and int(interpreter[3:] or 0) <= max(minors)
         if abi == "abi3":
             return int(interpreter.removeprefix("cp3")) <= max(minors)
         return interpreter in [f"cp3{minor}" for minor in minors]
+
+    def _is_platform(self, platform: str) -> bool:
+        # Older names of glibc 2.17, 2.12 and 2.5 are served by every newer one.
+        if platform in ("any", "linux_x86_64", "manylinux2014_x86_64", "manylinux2010_x86_64", "manylinux1_x86_64"):
+            return True
+        found = re.fullmatch(r"manylinux_2_(\d+)_x86_64", platform)
+        return found is not None and int(found[1]) <= self.seeds.newest_glibc_minor
 
     def metadata(self, row: dict[str, Any]) -> str:
         """Return the METADATA of one wheel, served beside it or read out of it."""
@@ -266,7 +275,8 @@ def take(index: Index, shipped: set[tuple[str, Version]]) -> list[dict[str, Any]
         (name, version)
         for name, floor in index.seeds.floors.items()
         for version in wanted_versions(index, name, SpecifierSet(), floor)
-    } | shipped
+    }
+    todo |= shipped | index.seeds.also
     with ThreadPoolExecutor(_WORKERS) as pool:
         while todo:
             batch = sorted(todo)
