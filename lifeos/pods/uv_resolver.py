@@ -3,6 +3,7 @@
 import os
 import re
 import subprocess
+import sys
 import tempfile
 import tomllib
 from collections.abc import Iterable
@@ -131,6 +132,8 @@ class Resolver:
                 "--constraints", _written(folder, "constraints.txt", question.constraints),
                 "--excludes", _written(folder, "excludes.txt", question.excludes),
                 "--python-platform", self.target.platform, "--python-version", self.target.python,
+                # Unnamed, uv looks for an interpreter first: .12 of .15 s a question where PATH holds pyenv's shims.
+                "--python", sys.executable,
                 "--only-binary", ":all:", "--no-python-downloads", "--no-header", "--no-annotate", "--quiet",
                 "--format", "pylock.toml", "--resolution", "lowest-direct" if question.lowest else "highest",
                 *(["--cache-dir", str(self.cache)] if self.cache is not None else []), *self.options,
