@@ -1,24 +1,30 @@
 """Read the sources of the rule tables again: ``python -m lifeos.pods.rules.recheck [--archs]``.
 
-Opens the wheels that the rows name over range requests, on the index that pip is configured for: metadata, small files
-and names of libraries, a few MB in all. ``--archs`` also reads torch's compiled kernels, some 600 MB a row. Prints one
-line a row, then the versions on the index that no row covers. Exit status: 0 every row holds, 1 one does not, 2 the
-index gave no answer.
+Asks the index that pip is configured for and opens wheels over range requests: metadata, small files and names of
+files. Skews are read in the versions that the row names, builds and companions in every version that it covers.
+``--archs`` also reads torch's compiled kernels, some 600 MB a row. Prints one line a row, then the versions on the
+index that no row covers. Drivers and packages that may be left out rest on documents, which only a reader can read
+again. Exit status: 0 every row holds, 1 one does not, 2 the index gave no answer.
 """
 
 import argparse
 import collections
+import functools
 import json
 import re
 import struct
 import sys
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
+from email.parser import Parser
 from typing import IO
 
+from packaging.requirements import Requirement
+from packaging.utils import canonicalize_name
 from packaging.version import Version
 
-from lifeos.pods.rule_tables import Proof, Rules, Wheel, load_rules
+from lifeos.pods.asked_set import marker_environment
+from lifeos.pods.rule_tables import Companion, MissingWheel, Overwrite, Proof, Rules, Wheel, load_rules
 from lifeos.pods.snapshot_take import Index, load_seeds, open_wheel
 from lifeos.pods.version_ranges import parse_range
 
@@ -33,7 +39,12 @@ def proof_complaints(proof: Proof, opener: Opener) -> list[str]:
     """Return where a text is not as the row says: absent from a version that should hold it, or the reverse."""
     found = []
     for version, expected in [*((one, True) for one in proof.present), *((one, False) for one in proof.absent)]:
-        with opener(proof.package, version) as archive:
+        try:
+            archive = opener(proof.package, version)
+        except KeyError:
+            found.append(f"{proof.package} {version}: no longer on the index")
+            continue
+        with archive:
             is_there = proof.file in archive.namelist() and proof.text in archive.read(proof.file).decode("utf-8")
         if is_there is not expected:
             found.append(f"{proof.package} {version}: {proof.file} {'lacks' if expected else 'holds'} {proof.text!r}")
@@ -58,6 +69,48 @@ def wheel_complaints(row: Wheel, version: str, archive: zipfile.ZipFile, with_ar
         if not agrees:
             found.append(f"{row.package} {version}: {name} is {value} in the wheel and {said} in the row")
     return found
+
+
+def overwrite_complaints(row: Overwrite, files: Callable[[str], Iterable[str]]) -> list[str]:
+    """Return the packages of a row that share no file with the one that is kept; ``files`` lists a package's files."""
+    kept = {file for file in files(row.keep) if ".dist-info/" not in file}
+    return [
+        f"{name} writes no file that {row.keep} writes"
+        for name in row.packages
+        if name != row.keep and not kept & set(files(name))
+    ]
+
+
+def companion_complaints(row: Companion, version: str, metadata: Callable[[str, str | None], str]) -> list[str]:
+    """Return where a version contradicts the row: it requires a library itself, or its extras bring none of a group.
+
+    ``metadata`` returns the METADATA of a package's version, None for the newest; what an extra names is followed.
+    """
+    where, extras = f"{row.package} {version}", ",".join(row.extras)
+    own = metadata(row.package, version)
+    alone = _required_names(own, [""])
+    with_extras = _required_names(own, row.extras)
+    for name in sorted(with_extras - alone):
+        with_extras |= _required_names(metadata(name, None), [""])
+    found = [f"{where} requires {name} itself" for group in row.one_of for name in group if name in alone]
+    groups = [" or ".join(group) for group in row.one_of if not with_extras & set(group)]
+    return found + [f"{where}: [{extras}] brings no {group}" for group in groups]
+
+
+def _required_names(metadata: str, extras: Iterable[str]) -> set[str]:
+    environments = [marker_environment("3.11", extra) for extra in extras]
+    lines = Parser().parsestr(metadata, headersonly=True).get_all("Requires-Dist", [])
+    requirements = [Requirement(re.sub(r"\s+", " ", text)) for text in lines]
+    return {
+        canonicalize_name(one.name)
+        for one in requirements
+        if one.marker is None or any(one.marker.evaluate(environment) for environment in environments)
+    }
+
+
+def missing_wheel_complaints(row: MissingWheel, versions: Iterable[Version]) -> list[str]:
+    """Return the versions of the row that do have a wheel."""
+    return [f"{row.package} {version} has a wheel" for version in versions if version in parse_range(row.versions)]
 
 
 def machine_code(file: IO[bytes]) -> list[str]:
@@ -147,36 +200,67 @@ def uncovered(rules: Rules, index: Index) -> list[str]:
     ]
 
 
+def recheck(rules: Rules, index: Index, with_archs: bool) -> Iterator[tuple[str, list[str]]]:
+    """Yield each row's name and what contradicts it.
+
+    Raises:
+        OSError: the index gave no answer.
+    """
+
+    def opener(package: str, version: str) -> zipfile.ZipFile:
+        return open_wheel(index.files(package)[Version(version)][0]["url"])
+
+    def stable(package: str) -> list[Version]:
+        return sorted(version for version in index.files(package) if not version.is_prerelease)
+
+    def newest_files(package: str) -> list[str]:
+        with opener(package, str(stable(package)[-1])) as archive:
+            return archive.namelist()
+
+    @functools.cache
+    def metadata(package: str, version: str | None) -> str:
+        versions = stable(package) if version is None else [Version(version)]
+        # What has no wheel brings no library.
+        return index.metadata(index.files(package)[versions[-1]][0]) if versions else ""
+
+    for skew in rules.tables.skew:
+        yield skew.id, [text for proof in skew.proof for text in proof_complaints(proof, opener)]
+    for row in rules.tables.wheel:
+        found = []
+        # A range says more than the versions that somebody looked at: it is held against all that are there.
+        for number, version in enumerate(one for one in stable(row.package) if one in row.range):
+            with opener(row.package, str(version)) as archive:
+                found += wheel_complaints(row, str(version), archive, with_archs and number == 0)
+        yield f"{row.package} {row.versions}", found
+    for overwrite in rules.tables.overwrite:
+        yield overwrite.id, overwrite_complaints(overwrite, newest_files)
+    for companion in rules.tables.companion:
+        found = []
+        for version in stable(companion.package):
+            if version in parse_range(companion.versions):
+                found += companion_complaints(companion, str(version), metadata)
+        yield f"{companion.id} {companion.versions}", found
+    for missing in rules.tables.missing_wheel:
+        yield missing.id, missing_wheel_complaints(missing, stable(missing.package))
+
+
 def main(arguments: list[str] | None = None) -> int:
     """Check every row; see the module's docstring."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--archs", action="store_true", help="read torch's compiled kernels too")
     with_archs = parser.parse_args(arguments).archs
     rules, index = load_rules(), Index(load_seeds())
-
-    def opener(package: str, version: str) -> zipfile.ZipFile:
-        return open_wheel(index.files(package)[Version(version)][0]["url"])
-
-    complaints = []
+    is_wrong = False
     try:
-        for skew in rules.tables.skew:
-            found = [text for proof in skew.proof for text in proof_complaints(proof, opener)]
-            print(f"{'WRONG' if found else 'holds'} {skew.id}", *found, sep="\n  ", flush=True)
-            complaints += found
-        for row in rules.tables.wheel:
-            found = []
-            for number, version in enumerate(row.checked):
-                if Version(version) in index.files(row.package):
-                    with opener(row.package, version) as archive:
-                        found += wheel_complaints(row, version, archive, with_archs and number == 0)
-            print(f"{'WRONG' if found else 'holds'} {row.package} {row.versions}", *found, sep="\n  ", flush=True)
-            complaints += found
+        for name, found in recheck(rules, index, with_archs):
+            print(f"{'WRONG' if found else 'holds'} {name}", *found, sep="\n  ", flush=True)
+            is_wrong = is_wrong or bool(found)
         for text in uncovered(rules, index):
             print(f"no row: {text}")
     except OSError as error:
         print(f"lifeos: index: accepted an answer, got {type(error).__name__}; next: try again", file=sys.stderr)
         return 2
-    return 1 if complaints else 0
+    return 1 if is_wrong else 0
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from packaging.version import Version
 
 from lifeos.errors import InputError
 from lifeos.pods.rule_tables import load_rules, rules_folder
+from lifeos.pods.snapshot import load_snapshot
 
 
 def test_every_row_has_a_source():
@@ -27,6 +28,22 @@ def test_every_skew_is_proven_by_files_of_both_sides_or_says_where_it_was_seen()
         assert row.proof, row.id
         for proof in row.proof:
             assert proof.package in row.when, row.id
+
+
+def test_every_wheel_of_the_snapshot_has_a_row():
+    rules, versions = load_rules(), load_snapshot().versions
+    assert not [
+        f"{name} {version}"
+        for name in rules.built_packages
+        for version in versions[name]
+        if rules.wheel(name, version) is None
+    ]
+
+
+def test_the_factor_for_the_disk_is_what_the_measured_wheels_show():
+    measured = [wheel for wheel in load_snapshot().wheels.values() if wheel.unpacked is not None]
+    factor = sum(wheel.unpacked for wheel in measured) / sum(wheel.size for wheel in measured)
+    assert 0 <= load_rules().tables.disk[0].unpacked_per_download - factor < 0.1
 
 
 def test_no_whole_set_stands_in_the_tables():
