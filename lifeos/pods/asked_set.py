@@ -6,7 +6,7 @@ from pathlib import Path
 
 from lifeos.errors import InputError
 from lifeos.pods.corrections import Asked
-from lifeos.pods.requirements import Option, parse_requirements, read_options
+from lifeos.pods.requirements import Line, Option, parse_requirements, read_options
 
 # Options that say where packages are; the others speak of how pip installs, which no metadata answers.
 _PLACES = ("-i", "--index-url", "--extra-index-url", "-f", "--find-links", "--no-index", "--pre", "--trusted-host")
@@ -36,7 +36,8 @@ def read_asked(path: Path, python: str) -> AskedSet:
 
     Raises:
         InputError: the file is missing, unreadable or without a requirement; a line that pip does not understand; a
-            URL, a local path, a nested file or an option that changes what gets built: metadata does not speak of them.
+            URL, a local path, a nested file, an option that changes what gets built, a hash that is no SHA-256 or a
+            version that cannot be compared: metadata does not speak of them.
     """
     path = Path(path)
     try:
@@ -53,6 +54,7 @@ def read_asked(path: Path, python: str) -> AskedSet:
         if requirement.url is not None:
             got = f"a URL or a local path on line {line.number}: {requirement.name}"
             raise InputError(f"{path}: accepted packages of an index, got {got}; {_NEXT}")
+        _refuse_unreadable(path, line)
         if requirement.marker is not None and not requirement.marker.evaluate(dict(marker_environment(python))):
             continue
         one = Asked(
@@ -84,6 +86,22 @@ def marker_environment(python: str, extra: str = "") -> dict[str, str]:
         "sys_platform": "linux",
         "extra": extra,
     }
+
+
+def _refuse_unreadable(path: Path, line: Line) -> None:
+    """Raise for what pip understands and this gate cannot compare with metadata."""
+    from packaging.version import InvalidVersion, Version
+
+    other = [one.partition(":")[0] for one in line.hashes if not one.startswith("sha256:")]
+    if other:
+        got = f"{other[0]} on line {line.number}"
+        raise InputError(f"{path}: accepted SHA-256 hashes, which an index names, got {got}; next: take those")
+    for part in line.requirement.specifier:
+        try:
+            Version(part.version.removesuffix(".*"))
+        except InvalidVersion:
+            got = f"{part} on line {line.number}"
+            raise InputError(f"{path}: accepted versions that can be compared, got {got}; {_NEXT}") from None
 
 
 def _joined(first: Asked, second: Asked) -> Asked:

@@ -35,10 +35,9 @@ class Asked:
         from packaging.specifiers import SpecifierSet
         from packaging.version import Version
 
-        exact = [part for part in SpecifierSet(self.specifier) if part.operator in ("==", "===")]
-        if len(exact) != 1 or exact[0].version.endswith(".*"):
-            return None
-        return Version(exact[0].version)
+        exact = {part.version for part in SpecifierSet(self.specifier) if part.operator in ("==", "===")}
+        versions = {Version(text) for text in exact if not text.endswith(".*")}
+        return versions.pop() if len(versions) == 1 else None
 
 
 @dataclass(frozen=True)

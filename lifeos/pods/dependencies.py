@@ -14,7 +14,15 @@ from lifeos.pods.corrections import Asked, Change, Correction, CorrectionSearch
 from lifeos.pods.metadata_origins import Found, Origin, Origins
 from lifeos.pods.rule_checks import DependencyFinding, Machine, Violation, broken_rules
 from lifeos.pods.rule_tables import Rules, load_rules
-from lifeos.pods.set_checks import Weight, disk_violations, hash_violations, missing_wheels, names_without_wheel, weigh
+from lifeos.pods.set_checks import (
+    HASH_MISMATCH,
+    Weight,
+    disk_violations,
+    hash_violations,
+    missing_wheels,
+    names_without_wheel,
+    weigh,
+)
 from lifeos.pods.snapshot import Snapshot, load_snapshot
 from lifeos.pods.spec import Pod
 from lifeos.pods.uv_resolver import Conflict, Pinned, Solved, Target, Unavailable
@@ -145,6 +153,8 @@ class _Judge:
         report = self._judged(found, answer) if isinstance(answer, Solved) else self._unresolved(found)
         # A fix over the place that knew too little would be no more than a guess, unless it is known what is amiss.
         unknown = isinstance(found.answer, Unavailable) and not report.findings
+        # Another file under the same name is for a person to look at; advice that drops the hash would let it in.
+        unknown = unknown or HASH_MISMATCH in [finding.id for finding in report.findings]
         if report.verdict.outcome is Outcome.PASSED or unknown or not search:
             return report
         return report.with_fix(self._fix(found))
@@ -180,7 +190,8 @@ class _Judge:
             )
         else:
             how = "as they stand, installed with --no-deps" if found.is_lock else "as uv resolves them"
-            reason = f"{len(solved.packages)} packages {how}, by {found.origin.name}: {weight}"
+            count = len(solved.packages)
+            reason = f"{count} package{'' if count == 1 else 's'} {how}, by {found.origin.name}: {weight}"
             verdict = passed(reason, value=0, threshold=0, threshold_source=_SOURCE)
         return DependencyReport(
             self.pod.name, verdict, found.origin.name, findings, packages=solved.packages, weight=weight
@@ -212,12 +223,22 @@ class _Judge:
             f"# For pod {self.pod.name} ({where}); resolved over {found.origin.name}.",
             "# Install with --no-deps: the list is whole, and a resolver would add what overwrites parts of it.",
             *self.asked.options,
-            *pins,
+            *self._lock_lines(packages),
         ]
         options = [shlex.quote(part) for part in self.asked.options_as_arguments]
         command = " ".join(["uv pip install --no-deps", *options, *pins])
         text = "".join(f"{line}\n" for line in lines)
         return DependencyFix(command, text, self._changes(correction, packages, found.left_out))
+
+    def _lock_lines(self, packages: Mapping[str, Pinned]) -> list[str]:
+        """Return the pins, with hashes where the file had some and every package's are known."""
+        known = {name: sorted(self.snapshot.hashes(packages[name])) for name in sorted(packages)}
+        if not all(known.values()) or not any(one.hashes for one in self.asked.asked):
+            return [str(packages[name]) for name in known]
+        return [
+            " ".join([str(packages[name]), *(f"--hash=sha256:{one}" for one in hashes)])
+            for name, hashes in known.items()
+        ]
 
     def _passes(self, origin: Origin, packages: Mapping[str, Pinned]) -> bool:
         """Whether the pins, read as a file of their own, pass this gate: advice is judged like what is asked."""

@@ -70,8 +70,8 @@ class Origins:
     def ask(self, offline: bool) -> Found:
         """Return the first answer that holds: a lock over the snapshot, the index, then what needs no network.
 
-        Away from the index, a contradiction holds only when it follows from pinned packages' own conditions: versions
-        that the place does not know might solve it.
+        Away from the index, a contradiction holds only when it follows from the lines themselves or from pinned
+        packages' own conditions: versions that the place does not know might solve it.
         """
         if self._snapshot_has_every_pin():
             lock = self.as_lock(self.over_snapshot, self.asked.asked)
@@ -123,7 +123,8 @@ class Origins:
         return None
 
     def _is_proven(self, answer: Answer) -> bool:
-        pinned = {one.name for one in self.asked.asked if one.pinned is not None}
-        return (
-            isinstance(answer, Conflict) and not answer.of_index and bool(answer.subjects) and answer.subjects <= pinned
-        )
+        if not isinstance(answer, Conflict) or answer.of_index:
+            return False
+        if not answer.subjects:
+            return answer.of_lines
+        return answer.subjects <= {one.name for one in self.asked.asked if one.pinned is not None}

@@ -17,6 +17,10 @@ _OPTIONS = (
 )  # fmt: skip
 
 
+_PLACE = re.compile(r"\.{0,2}/|[A-Za-z]:[\\/]|~|(?:[\w+.-]+:)?//|file:|[^@\s]*\.(?:whl|tar\.gz|zip)$")
+_HASHES = ("sha256", "sha384", "sha512")
+
+
 @dataclass(frozen=True)
 class Line:
     """One requirement with the number of the line on which it starts."""
@@ -44,7 +48,8 @@ class Finding:
     reason: str
 
     def __str__(self) -> str:
-        return f"line {self.number}: {self.reason}: {self.text}"
+        # An address may carry a password.
+        return f"line {self.number}: {self.reason}: {re.sub(r'[^ @]+://[^ ]+', '(address)', self.text)}"
 
 
 def parse_requirements(text: str) -> tuple[list[Line], list[Finding]]:
@@ -75,8 +80,14 @@ def parse_requirements(text: str) -> tuple[list[Line], list[Finding]]:
             findings.append(Finding(number, content, "an option that pip does not know in a requirements file"))
             continue
         bare = re.sub(r"\s--hash[=\s]\S+", "", content).strip()
+        hashes = tuple(re.findall(r"\s--hash[=\s](\S+)", content))
+        if any(found.partition(":")[0] not in _HASHES for found in hashes):
+            findings.append(Finding(number, content, f"a hash that is none of {', '.join(_HASHES)}"))
+            continue
+        if _PLACE.match(bare):
+            findings.append(Finding(number, content, "a URL or a local path and no name of a package"))
+            continue
         try:
-            hashes = tuple(re.findall(r"\s--hash[=\s](\S+)", content))
             lines.append(Line(number, Requirement(bare), hashes))
         except InvalidRequirement as error:
             findings.append(Finding(number, content, str(error).splitlines()[0]))

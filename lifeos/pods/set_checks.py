@@ -13,6 +13,7 @@ from lifeos.pods.uv_resolver import Pinned
 from lifeos.pods.version_ranges import parse_range
 
 GIB = 2**30
+DISK_TOO_SMALL, HASH_MISMATCH = "disk-too-small", "hash-mismatch"
 
 
 @dataclass(frozen=True)
@@ -48,7 +49,7 @@ def disk_violations(weight: Weight, pod: Pod) -> list[Violation]:
     if weight.download + weight.disk <= pod.disk_gib * GIB:
         return []
     need = f"{(weight.download + weight.disk) / GIB:.1f} GiB while installing; {pod.name} has {pod.disk_gib:g} GiB"
-    return [Violation(DependencyFinding("disk-too-small", (), need, f"disk_gib of pod {pod.name}"), ())]
+    return [Violation(DependencyFinding(DISK_TOO_SMALL, (), need, f"disk_gib of pod {pod.name}"), ())]
 
 
 def hash_violations(packages: Mapping[str, Pinned], asked: AskedSet, snapshot: Snapshot, pod: Pod) -> list[Violation]:
@@ -61,11 +62,10 @@ def hash_violations(packages: Mapping[str, Pinned], asked: AskedSet, snapshot: S
         names = tuple(str(packages[name]) for name in bare)
         found.append(DependencyFinding("hashes-incomplete", names, reason, "pip documentation, hash-checking mode"))
     for name in sorted(set(hashes) & set(packages)):
-        wheel = snapshot.measured(packages[name])
-        known = packages[name].sha256 if wheel is None else {wheel.sha256}
+        known = snapshot.hashes(packages[name])
         if known and not known & {text.removeprefix("sha256:") for text in hashes[name]}:
             reason = f"the wheel for {pod.platform} and Python {pod.python} has none of the hashes of the file"
-            found.append(DependencyFinding("hash-mismatch", (str(packages[name]),), reason, "SHA-256 of the wheel"))
+            found.append(DependencyFinding(HASH_MISMATCH, (str(packages[name]),), reason, "SHA-256 of the wheel"))
     return [Violation(finding, ()) for finding in found]
 
 

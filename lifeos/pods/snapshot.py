@@ -71,6 +71,11 @@ class Snapshot:
         """Return the sizes of the wheel that a resolution chose, None where the snapshot does not know it."""
         return self.wheels.get(pinned.wheel)
 
+    def hashes(self, pinned: "Pinned") -> frozenset[str]:
+        """Return the SHA-256 of every wheel that fits: of the real ones where the snapshot knows them."""
+        known = [self.wheels[file] for file in (pinned.wheel, *pinned.other_wheels) if file in self.wheels]
+        return frozenset(wheel.sha256 for wheel in known) or pinned.sha256
+
 
 def default_snapshot() -> Path:
     """Return the committed snapshot."""

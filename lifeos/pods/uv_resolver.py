@@ -43,13 +43,17 @@ class Target:
 
 @dataclass(frozen=True)
 class Pinned:
-    """One package of a resolution: canonical name, version, and the wheel with its size in bytes where known."""
+    """One package of a resolution: canonical name, version, and the wheel with its size in bytes where known.
+
+    ``other_wheels`` are further ones that fit, such as a later build of the same version.
+    """
 
     name: str
     version: "Version"
     wheel: str
     size: int | None
     sha256: frozenset[str] = frozenset()
+    other_wheels: tuple[str, ...] = ()
 
     def __str__(self) -> str:
         return f"{self.name}=={self.version}"
@@ -67,13 +71,14 @@ class Conflict:
     """uv proved that no choice of versions satisfies the requirements.
 
     ``names`` are the packages of the proof. ``subjects`` are those whose requirements it rests on; ``of_index`` says
-    whether it also rests on which versions and wheels there are.
+    whether it also rests on which versions and wheels there are, ``of_lines`` that it rests on the question alone.
     """
 
     reason: str
     names: frozenset[str]
     subjects: frozenset[str]
     of_index: bool
+    of_lines: bool = False
 
 
 @dataclass(frozen=True)
@@ -189,6 +194,7 @@ def read_answer(status: int, stdout: str, stderr: str) -> Answer:
                 _canonical(re.split(r"[\[<>=!~]", subject)[0]) for subject in re.findall(r"(\S+) depends? on", proof)
             ),
             of_index=bool(_INDEX_WORDS.search(text)),
+            of_lines="you require" in proof and "depend" not in proof and not _INDEX_WORDS.search(text),
         )
     if _NETWORK_WORDS.search(text):
         return Unavailable("the package index cannot be reached")
@@ -202,14 +208,15 @@ def _read_lock(lock: dict[str, Any]) -> dict[str, Pinned]:
     for row in lock.get("packages", []):
         name = _canonical(row["name"])
         wheels = row.get("wheels") or []
-        wheel = wheels[0] if wheels else {}
+        files = [entry.get("name") or _file_name(entry.get("url") or entry.get("path") or "") for entry in wheels]
         sizes = [entry["size"] for entry in wheels if "size" in entry]
         found[name] = Pinned(
             name=name,
             version=Version(row["version"]),
-            wheel=wheel.get("name") or _file_name(wheel.get("url") or wheel.get("path") or ""),
+            wheel=files[0] if files else "",
             size=min(sizes) if sizes else None,
             sha256=frozenset(entry["hashes"]["sha256"] for entry in wheels if "sha256" in entry.get("hashes", {})),
+            other_wheels=tuple(files[1:]),
         )
     return found
 

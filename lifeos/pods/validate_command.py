@@ -6,6 +6,7 @@ from pathlib import Path
 from evals.verdict import Outcome
 from lifeos.errors import InputError
 from lifeos.pods.dependencies import DependencyReport, judge_dependencies, write_lock
+from lifeos.pods.set_checks import DISK_TOO_SMALL, HASH_MISMATCH
 from lifeos.pods.spec import list_pods, load_pod
 from lifeos.settings import Project
 
@@ -68,6 +69,13 @@ def to_json(report: DependencyReport) -> dict[str, object]:
     }
 
 
+def _next_step(report: DependencyReport) -> str:
+    found = {finding.id for finding in report.findings}
+    if HASH_MISMATCH in found:
+        return "find out where the other file comes from before you take its hash"
+    return "a pod with more disk_gib" if DISK_TOO_SMALL in found else "leave out a package that the findings name"
+
+
 def _show(report: DependencyReport, path: Path) -> None:
     print(f"{_WORDS[report.verdict.outcome]} on {report.pod}: {report.verdict.reason}")
     for finding in report.findings:
@@ -76,7 +84,7 @@ def _show(report: DependencyReport, path: Path) -> None:
         print(f"    {finding.source}")
     if report.fix is None:
         if report.verdict.outcome is Outcome.FAILED:
-            print("no change of versions was found that passes; next: leave out a package that the findings name")
+            print(f"no change of versions was found that passes; next: {_next_step(report)}")
         return
     print("smallest change that passes:" if report.fix.changes else "the same versions, pinned:")
     for package, before, after in report.fix.changes:

@@ -57,6 +57,12 @@ def test_an_index_of_the_file_goes_to_uv_and_into_the_command(tmp_path):
         ("a==1\n--no-binary :all:\n", "--no-binary on line 2"),
         ("--find-links /srv/wheels\na==1\n", "a folder of this machine on line 1"),
         ("torch=2\n", "line 1"),
+        ("https://user:secret@a.example/a-1-py3-none-any.whl\n", "line 1: a URL or a local path"),
+        ("git+https://a.example/a\n", "line 1: a URL or a local path"),
+        ("a-1-py3-none-any.whl\n", "line 1: a URL or a local path"),
+        ("a===one-of-these\n", "===one-of-these on line 1"),
+        ("a==1 --hash=md5:00\n", "a hash that is none of sha256"),
+        ("a==1 --hash=sha512:00\n", "sha512 on line 1"),
     ],
 )
 def test_what_metadata_cannot_answer_is_one_line(tmp_path, text, says):
@@ -65,6 +71,7 @@ def test_what_metadata_cannot_answer_is_one_line(tmp_path, text, says):
     assert says in str(error.value)
     assert "next: " in str(error.value)
     assert "\n" not in str(error.value)
+    assert "secret" not in str(error.value)
 
 
 def test_unreadable_files(tmp_path):

@@ -1,13 +1,15 @@
 import hashlib
 
 import pytest
+from packaging.version import Version
 
 from evals.verdict import Outcome
 from lifeos.errors import InputError
 from lifeos.pods import dependencies, metadata_origins
 from lifeos.pods.dependencies import dependencies_verdict, judge_dependencies, write_lock
+from lifeos.pods.snapshot import load_snapshot
 from lifeos.pods.spec import load_pod
-from lifeos.pods.uv_resolver import Conflict, Resolver, Solved, Unavailable
+from lifeos.pods.uv_resolver import Conflict, Pinned, Resolver, Solved, Unavailable
 from tests.lifeos.pods.toy_snapshot import toy_snapshot
 
 H100 = load_pod("h100")
@@ -168,7 +170,38 @@ def test_hashes(judge):
     first, second = (f"--hash=sha256:{number:064x}" for number in (1, 2))
     assert judge(f"a==1 {first}\nb==1 {second}\n").verdict.outcome is Outcome.PASSED
     assert ids(judge(f"a==1 {first}\nb==1\n")) == ["hashes-incomplete"]
-    assert ids(judge(f"a==1 {second}\nb==1 {second}\n")) == ["hash-mismatch"]
+    mismatch = judge(f"a==1 {second}\nb==1 {second}\n")
+    assert ids(mismatch) == ["hash-mismatch"]
+    assert mismatch.fix is None
+
+
+def test_a_lock_keeps_hashes_where_the_file_had_some(judge):
+    report = judge(f"a==1 --hash=sha256:{1:064x}\nb==1\n")
+    assert report.fix.command == "uv pip install --no-deps a==1 b==1"
+    assert report.fix.lock_text.splitlines()[-2:] == [
+        f"a==1 --hash=sha256:{1:064x}",
+        f"b==1 --hash=sha256:{2:064x}",
+    ]
+    assert judge(report.fix.lock_text).verdict.outcome is Outcome.PASSED
+    assert "hash" not in judge("torch==2.13.0\n", "torch==2.13.0", "torch==2.10.0").fix.lock_text
+
+
+def test_every_build_of_a_version_may_be_the_hashed_one():
+    snapshot = load_snapshot()
+    wheels = [wheel for wheel in snapshot.versions["torch"][Version("2.10.0")].wheels if "-cp311-cp311-" in wheel.file]
+    assert len(wheels) == 2
+    pinned = Pinned("torch", Version("2.10.0"), wheels[0].file, None, frozenset({"0"}), (wheels[1].file,))
+    assert snapshot.hashes(pinned) == {wheel.sha256 for wheel in wheels}
+    elsewhere = Pinned("torch", Version("2.10.0"), "x.whl", None, frozenset({"0"}))
+    assert snapshot.hashes(elsewhere) == {"0"}
+
+
+def test_lines_that_exclude_each_other_need_no_index(judge):
+    report = judge("a==1\nb==1\nb==2\n")
+    assert report.verdict.outcome is Outcome.FAILED
+    assert ids(report) == ["resolver-conflict"]
+    assert pins(report) == {"a==1", "b==2"}
+    assert judge("a==1\nb==1\nb==1.0\n").verdict.outcome is Outcome.PASSED
 
 
 def test_a_url_is_refused_before_anything_is_asked(judge):

@@ -40,8 +40,18 @@ def test_a_contradiction_names_its_packages():
     assert {"diffusers", "transformers", "huggingface-hub"} <= answer.names
     assert answer.subjects == {"diffusers", "transformers"}
     assert not answer.of_index
+    assert not answer.of_lines
     assert "\n" not in answer.reason
     assert answer.reason.startswith("Because diffusers")
+
+
+def test_a_contradiction_of_the_lines_alone_says_so():
+    proof = "Because you require a==1 and a==2, we can conclude that your requirements are unsatisfiable."
+    answer = read_answer(1, "", f"error: No solution found when resolving dependencies\n  cause: {proof}")
+    assert isinstance(answer, Conflict)
+    assert answer.of_lines
+    assert not answer.of_index
+    assert answer.subjects == frozenset()
 
 
 @pytest.mark.parametrize(
@@ -58,6 +68,7 @@ def test_a_contradiction_about_what_an_index_holds_says_so(proof):
     answer = read_answer(1, "", f"error: No solution found when resolving dependencies\n  cause: {proof}")
     assert isinstance(answer, Conflict)
     assert answer.of_index
+    assert not answer.of_lines
 
 
 @pytest.mark.parametrize(
