@@ -1,6 +1,7 @@
 """Train the text encoder and the denoiser: `train_denoiser.py DATA RUN --steps N`; resumes like train_vae.py.
 
-v-prediction with min-SNR weights (gamma 5, Hang et al. 2023) on cached latents, moving average of the weights.
+v-prediction on cached latents, moving average of the weights. The weight of a step is min(SNR + 1, 6) / (SNR + 1): even
+where noise rules, since there a picture's pose and background are decided, and falling only where next to none is left.
 Pictures are mirrored in half of the steps and their caption's facing word with them.
 """
 
@@ -105,6 +106,7 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=16)
     parser.add_argument("--rate", type=float, default=8e-4)
     parser.add_argument("--threads", type=int, default=0)
+    parser.add_argument("--compile", action="store_true", help="needs a C++ compiler; 17 %% less a step of 32 on two cores")
     parser.add_argument("--seconds", type=float, default=1e9, help="stop with a checkpoint after this long")
     parser.add_argument("--start-from", type=Path, help="assembled base to go on from where there is no checkpoint yet")
     parser.add_argument(
@@ -131,6 +133,7 @@ def main() -> None:
         unet.load_state_dict(UNet2DConditionModel.from_pretrained(arguments.start_from / "unet").state_dict())
         text.load_state_dict(CLIPTextModel.from_pretrained(arguments.start_from / "text_encoder").state_dict())
     modules = {"text": text, "unet": unet}
+    predict = torch.compile(unet) if arguments.compile else unet
     parameters = [*unet.parameters(), *text.parameters()]
     average = [p.detach().clone() for p in parameters]
     optimizer = torch.optim.AdamW(parameters, arguments.rate, betas=(0.9, 0.99), weight_decay=0.01, fused=True)
@@ -182,16 +185,16 @@ def main() -> None:
         noisy = scheduler.add_noise(clean, noise, when).contiguous(memory_format=torch.channels_last)
         target = scheduler.get_velocity(clean, noise, when)
         with torch.autocast(device, torch.bfloat16, enabled=half):
-            predicted = unet(noisy, when, text(tokens).last_hidden_state).sample.float()
-        # The floor: at pure noise min-SNR alone weighs nothing, and there the prompt has to be learnt.
-        weight = (snr[when].clamp(0.2, 5) / (snr[when] + 1)).view(-1, 1, 1, 1)
+            predicted = predict(noisy, when, text(tokens).last_hidden_state).sample.float()
+        # Min-SNR weighs pure noise with nothing: after 72,000 samples no prompt had turned a head.
+        weight = ((snr[when] + 1).clamp(max=6) / (snr[when] + 1)).view(-1, 1, 1, 1)
         loss = (weight * (predicted - target) ** 2).mean()
         optimizer.zero_grad()
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parameters, 1.0)
         optimizer.step()
         step += 1
-        keep = min(0.9995, (step + 1) / (step + 20))
+        keep = min(0.999, (step + 1) / (step + 20))
         with torch.no_grad():
             torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - keep)
         running += loss.item()
