@@ -100,6 +100,8 @@ def shown(text: str) -> str:
 def _read(path: Path) -> Caption | Finding:
     limit = rule_book().limits.most_caption_bytes
     rewrite = f"save {path.name} again as plain UTF-8 text"
+    if not path.is_file():
+        return Finding("caption_encoding", path, "no regular file", f"write {path.name} again")
     try:
         with path.open("rb") as file:
             data = file.read(limit + 1)

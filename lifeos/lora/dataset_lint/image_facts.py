@@ -3,6 +3,7 @@
 import base64
 import io
 import json
+import stat
 import struct
 import warnings
 from collections.abc import Callable, Iterator
@@ -92,7 +93,11 @@ class FactsCache:
         from evals.images import MAXIMUM_BYTES
 
         try:
-            size = path.stat().st_size
+            status = path.stat()
+            # Reading a named pipe waits for a writer for ever.
+            if stat.S_ISFIFO(status.st_mode) or stat.S_ISSOCK(status.st_mode):
+                return ImageFacts("", problem="no regular file")
+            size = status.st_size
             if size > MAXIMUM_BYTES:
                 return ImageFacts("", problem=f"{size} bytes, more than {MAXIMUM_BYTES}")
             data = path.read_bytes()

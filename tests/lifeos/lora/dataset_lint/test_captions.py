@@ -1,3 +1,4 @@
+import os
 from pathlib import Path
 
 import pytest
@@ -73,6 +74,13 @@ def test_images_and_captions_belong_together(folder):
 
 def test_a_caption_that_is_a_folder(folder):
     (folder / "a b é.txt").mkdir()
+    _, found = read_captions(read_folder(folder))
+    assert [finding.rule for finding in found] == ["caption_encoding"]
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_a_caption_that_is_a_named_pipe_is_not_waited_for(folder):
+    os.mkfifo(folder / "a b é.txt")
     _, found = read_captions(read_folder(folder))
     assert [finding.rule for finding in found] == ["caption_encoding"]
 

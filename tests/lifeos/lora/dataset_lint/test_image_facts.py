@@ -1,4 +1,5 @@
 import io
+import os
 import struct
 import warnings
 import zlib
@@ -159,6 +160,12 @@ def test_files_that_are_none(tmp_path):
     (tmp_path / "folder.png").mkdir()
     assert cache.of(tmp_path / "folder.png").problem
     assert cache.of(tmp_path / "absent.png").problem
+
+
+@pytest.mark.skipif(not hasattr(os, "mkfifo"), reason="named pipes of POSIX")
+def test_a_named_pipe_is_not_waited_for(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    assert FactsCache(tmp_path / "artifacts").of(tmp_path / "pipe.png").problem == "no regular file"
 
 
 def test_a_picture_without_pixels_has_no_signature():
