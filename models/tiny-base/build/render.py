@@ -6,9 +6,11 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 
 import numpy as np
+from hairline import HairCut, HairShell, scalp_share
 from mesh import HEAD_GROUPS, LASH_GROUPS, HeadMesh
+from noise import SkinNoise
 from person import Person
-from raster import raster, raster_hair, scalp_share, solid_noise, spots
+from raster import raster
 
 BACKGROUNDS = {  # sRGB
     "red": (0.62, 0.13, 0.13),
@@ -104,11 +106,6 @@ def caption(person: Person, scene: Scene, subject: str = "person", traits: bool 
     )
 
 
-@lru_cache(maxsize=1)
-def _volume() -> np.ndarray:
-    return np.random.default_rng(7).random((64, 64, 64)).astype(np.float32)
-
-
 @lru_cache(maxsize=4)
 def _strands(curly: bool) -> np.ndarray:
     import cv2
@@ -119,10 +116,6 @@ def _strands(curly: bool) -> np.ndarray:
     mixed = wide / wide.std() * 0.8 + fine / fine.std() * 0.6
     order = np.argsort(np.argsort(mixed.ravel()))
     return (order / order.size).reshape(mixed.shape).astype(np.float32)
-
-
-def _signed(points: np.ndarray, frequency: float, offset: np.ndarray) -> np.ndarray:
-    return (solid_noise(_volume(), points, frequency, offset) - 0.5) * 2
 
 
 def _unit(vectors: np.ndarray) -> np.ndarray:
@@ -226,17 +219,15 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     curly = person.hair_style == "curly"
     if person.hair_style in HAIR_SETTINGS:
         shells, thickness, soft, density = HAIR_SETTINGS[person.hair_style]
-        style = np.array(
-            [
-                *person.hairline,
-                soft,
-                6.0 if curly else 1.5,
-                centre[2] - 0.30 * head_height,
-                head_height,
-                centre[1] - head_height * (0.1 + 1.1 * person.hair_length),
-                density,
-                person.parting,
-            ]
+        cut = HairCut(
+            *person.hairline,
+            soft=soft,
+            curl=6.0 if curly else 1.5,
+            open_z=centre[2] - 0.30 * head_height,
+            open_x=head_height,
+            bottom=centre[1] - head_height * (0.1 + 1.1 * person.hair_length),
+            density=density,
+            parting=person.parting,
         )
         head_triangles = mesh.faces["body"]
         uv_mid = mesh.uv[head_triangles[:, :, 1]].mean(1)
@@ -255,39 +246,15 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
             top = np.clip(direction[used, 1] * 0.5 + 0.75, 0.35, 1.1)
             moved[used] += lift[used] * (amount * top)[:, None]
             points, _ = project(moved)
-            raster_hair(
-                points,
-                direction,
-                moved,
-                np.ascontiguousarray(grow[:, :, 0]),
-                depth,
-                ids,
-                bary,
-                first,
-                _strands(curly),
-                style,
-                height,
-                False,
-            )
+            shell = HairShell(direction, moved, _strands(curly), cut, height, False)
+            raster(points, np.ascontiguousarray(grow[:, :, 0]), depth, ids, bary, first, shell)
             layers.append((first, grow, direction, height))
             first += len(grow)
         if person.hair_style == "long":
             hull = np.ascontiguousarray(mesh.faces["helper-hair"])
             points, _ = project(vertices)
-            raster_hair(
-                points,
-                direction,
-                vertices,
-                np.ascontiguousarray(hull[:, :, 0]),
-                depth,
-                ids,
-                bary,
-                first,
-                _strands(False),
-                style,
-                0.6,
-                True,
-            )
+            shell = HairShell(direction, vertices, _strands(False), cut, 0.6, True)
+            raster(points, np.ascontiguousarray(hull[:, :, 0]), depth, ids, bary, first, shell)
             layers.append((first, hull, direction, 0.6))
             first += len(hull)
 
@@ -304,20 +271,22 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     kind = np.full(len(which), 8)
     kind[~hair_pixel] = label[which[~hair_pixel]]
 
-    rng = np.random.default_rng([20260103, person.seed])
-    shifts = rng.uniform(0, 64, (12, 3))
+    noise = SkinNoise(person.seed)
     rough = 1 - scene.smoothness
     local = (skin_position - centre) / (2 * half_iod)  # in interocular distances
-    blotch = 0.6 * _signed(local, 2.2, shifts[0]) + 0.4 * _signed(local, 5.5, shifts[1])
+    blotch = 0.6 * noise.signed(local, 2.2, "blotches") + 0.4 * noise.signed(local, 5.5, "fine_blotches")
     # Wavelengths of 1/7, 1/12 and 1/20 interocular distance: the coarsest that still read as skin survive 128 px.
     pore = (
-        0.8 * _signed(local, 7, shifts[2]) + _signed(local, 12, shifts[3]) + 0.9 * _signed(local, 20, shifts[4])
+        0.8 * noise.signed(local, 7, "pores")
+        + noise.signed(local, 12, "fine_pores")
+        + 0.9 * noise.signed(local, 20, "finest_pores")
     ) * person.pores
     bump_gain = 0.33 * rough * person.pores
     step = 0.02
     bump = np.stack(
         [
-            _signed(local + np.eye(3)[a] * step, 9.5, shifts[5]) - _signed(local - np.eye(3)[a] * step, 9.5, shifts[5])
+            noise.signed(local + np.eye(3)[a] * step, 9.5, "bumps")
+            - noise.signed(local - np.eye(3)[a] * step, 9.5, "bumps")
             for a in range(3)
         ],
         1,
@@ -352,13 +321,13 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     colour *= 1 - under_eye[:, None] * (0.05 + 0.16 * person.age) * np.array([0.8, 1.0, 0.85])
     if person.freckles:
         mask = np.clip(np.exp(-(((centred[:, 1] + 0.9 * half_iod) / (1.3 * half_iod)) ** 2)), 0.12, 1)
-        freckle = spots(_volume(), local, 9.0, shifts[6], 0.35 * person.freckles) * mask
+        freckle = noise.spots(local, 9.0, "freckles", 0.35 * person.freckles) * mask
         colour *= 1 - 0.62 * rough * freckle[:, None] * np.array([0.55, 0.85, 1.0])
     if person.moles:
-        mole = spots(_volume(), local, 3.2, shifts[7], 0.035 * person.moles)
+        mole = noise.spots(local, 3.2, "moles", 0.035 * person.moles)
         colour *= 1 - np.clip(1.3 * mole, 0, 0.8)[:, None] * (0.5 + 0.5 * rough) * np.array([0.75, 0.9, 0.95])
     if person.age > 0.3:
-        wrinkle = _signed(local * np.array([1.0, 6.5, 1.0]), 1.4, shifts[8])
+        wrinkle = noise.signed(local * np.array([1.0, 6.5, 1.0]), 1.4, "wrinkles")
         forehead = np.exp(-(((centred[:, 1] - 1.15 * half_iod) / (0.5 * half_iod)) ** 2))
         colour *= 1 - (0.30 * (person.age - 0.3) * rough * np.clip(wrinkle, 0, 1) * forehead)[:, None]
     hair = np.array(person.hair_rgb)
@@ -369,14 +338,16 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
         )
         low = 1 / (1 + np.exp(-(centred[:, 1] + 4.1 * half_iod) / (0.3 * half_iod)))
         side = np.clip((centred[:, 2] + 2.6 * half_iod) / half_iod, 0, 1)
-        hairs = np.clip(0.6 + 0.55 * _signed(local, 17, shifts[9]) + 0.35 * _signed(local, 8, shifts[10]), 0, 1)
+        hairs = np.clip(
+            0.6 + 0.55 * noise.signed(local, 17, "hairs") + 0.35 * noise.signed(local, 8, "hair_clumps"), 0, 1
+        )
         beard = np.clip(jaw * (1 - 0.75 * lip_gap) * low * side * hairs * person.beard, 0, 0.92) * is_skin
         colour = (
             colour * (1 - beard[:, None]) + (0.25 * skin * 0.35 + 0.75 * np.minimum(hair, skin * 0.55)) * beard[:, None]
         )
     lips = _sample(mesh.lip_mask, uv) * is_skin
     lip_rgb = skin * (1 + person.lip_redness * (np.array([1.02, 0.52, 0.60]) - 1))
-    lip_line = 1 + 0.10 * rough * _signed(local * np.array([3.0, 0.6, 1.0]), 6, shifts[11])
+    lip_line = 1 + 0.10 * rough * noise.signed(local * np.array([3.0, 0.6, 1.0]), 6, "lip_lines")
     colour = colour * (1 - 0.9 * lips[:, None]) + lip_rgb * lip_line[:, None] * 0.9 * lips[:, None]
 
     brow_height, brow_thick, brow_length, brow_tilt = person.brow
@@ -384,10 +355,10 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     arch = head_height * brow_height + head_height * 0.026 * (0.35 - along**2) + head_height * brow_tilt * along
     taper = np.clip(1.15 - 0.45 * np.clip(along + 0.2, 0, 2), 0.35, 1.15)
     across = (centred[:, 1] - arch) / (head_height * 0.0215 * brow_thick * taper)
-    hairs = 0.72 + 0.5 * _signed(
+    hairs = 0.72 + 0.5 * noise.signed(
         np.stack([local[:, 0] + 0.6 * local[:, 1] * np.sign(local[:, 0]), local[:, 1] * 0.35, local[:, 2]], 1),
         22,
-        shifts[9],
+        "hairs",
     )
     brow = np.exp(-(np.abs(along) ** 4) - across**2) * (centred[:, 2] > -0.25 * head_height) * is_skin
     brow = np.clip(brow * hairs * 1.15, 0, 0.93)
@@ -397,9 +368,9 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     if layers:
         # A shadow of stubble under the first strands makes the hairline fade instead of ending in a step.
         inside = (
-            scalp_share(_unit((position - head_centre) / radii), style) * is_skin * (_sample(mesh.ear_mask, uv) < 0.3)
+            scalp_share(_unit((position - head_centre) / radii), cut) * is_skin * (_sample(mesh.ear_mask, uv) < 0.3)
         )
-        stubble = np.clip(inside * (0.75 + 0.35 * _signed(local, 17, shifts[9])), 0, 0.9)
+        stubble = np.clip(inside * (0.75 + 0.35 * noise.signed(local, 17, "hairs")), 0, 0.9)
         colour = colour * (1 - stubble[:, None]) + hair * 0.6 * stubble[:, None]
 
     gloss = np.full(len(which), 0.0)
@@ -414,10 +385,10 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
         look = np.array([np.sin(scene.gaze[0] - 0.35 * np.sin(scene.yaw)), np.sin(scene.gaze[1]), 1.0])
         look = look / np.linalg.norm(look)
         angle = np.arccos(np.clip(out @ look, -1, 1))
-        spoke = _signed(
+        spoke = noise.signed(
             np.stack([np.arctan2(out[:, 1] - look[1], out[:, 0] - look[0]) * 3, angle * 2, angle * 0], 1),
             2.5,
-            shifts[1],
+            "fine_blotches",
         )
         iris = np.array(person.iris) * (1 + 0.35 * spoke + 0.5 * (angle < 0.32))[:, None]
         iris = iris * np.clip((0.56 - angle) / 0.09, 0.25, 1)[:, None]
@@ -445,7 +416,7 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
     colour[mouth_inside] = np.array([0.07, 0.022, 0.02])
     neckline = centre[1] - head_height * 1.12 + 0.05 * head_height * np.abs(position[:, 0] - centre[0])
     cloth = is_skin & (position[:, 1] < neckline)
-    colour[cloth] = np.array(person.cloth) * (1 + 0.12 * _signed(local[cloth], 16, shifts[2]))[:, None]
+    colour[cloth] = np.array(person.cloth) * (1 + 0.12 * noise.signed(local[cloth], 16, "pores"))[:, None]
 
     key = _unit(np.array(scene.key))
     hard = scene.light == "hard"
