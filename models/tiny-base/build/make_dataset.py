@@ -35,7 +35,8 @@ def render_shard(mpfb2: str, out: str, first: int, end: int, each: int) -> str:
     """Render identities first..end-1, `each` pictures an identity, and publish the shard in one rename."""
     from mesh import load_head
     from person import sample_person
-    from render import render, sample_scene
+    from render import render
+    from scene import sample_scene
 
     target = Path(out) / f"{first:06d}-{end:06d}-{each}.npz"
     if target.exists():

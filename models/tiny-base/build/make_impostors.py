@@ -11,7 +11,8 @@ from pathlib import Path
 
 from mesh import load_head
 from person import sample_person
-from render import render, sample_scene
+from render import render
+from scene import sample_scene
 
 
 def main() -> None:

@@ -14,7 +14,8 @@ from pathlib import Path
 import numpy as np
 from mesh import load_head
 from person import sample_person
-from render import BACKGROUNDS, EXPRESSIONS, FACINGS, LIGHTS, caption, plastic, render, sample_scene
+from render import render
+from scene import BACKGROUNDS, EXPRESSIONS, FACINGS, LIGHTS, caption, plastic, sample_scene
 
 HERE = Path(__file__).parent
 
