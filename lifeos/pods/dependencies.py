@@ -179,7 +179,11 @@ class _Judge:
         weight = weigh(solved.packages, self.snapshot, self.rules)
         floating = [one.name for one in self.asked.asked if one.pinned is None]
         certain = [violation.finding for violation in violations if violation.certain]
-        if certain:
+        skipped = [one.name for one in self.asked.asked if one.name not in solved.packages]
+        if skipped:
+            # An answer about nothing, or about less than was asked, is none.
+            verdict = not_evaluated(f"uv's answer leaves out {', '.join(skipped)}; next: report it with the file")
+        elif certain:
             verdict = _failed(certain)
         elif findings:
             verdict = not_evaluated(f"{', '.join(findings[0].packages)}: {findings[0].reason}")
@@ -210,7 +214,8 @@ class _Judge:
         # No index can serve a version that has no wheel: the search begins without that condition.
         start = Change(set_aside=names_without_wheel(self.asked, self.rules), left_out=found.left_out)
         correction = search.run(start)
-        if correction is None:
+        wanted = {one.name for one in self.asked.asked}
+        if correction is None or not wanted - correction.change.left_out <= set(correction.packages):
             return None
         packages = correction.packages
         if found.is_lock and isinstance(found.answer, Solved):

@@ -145,10 +145,16 @@ def test_a_set_that_passes_over_the_index_may_leave_versions_open(judge, monkeyp
     answer = Resolver.resolve
 
     def resolve(self, question):
-        return answer(self, question) if "--no-index" in self.options else Solved({})
+        return answer(self, question) if "--no-index" in self.options else Solved(found)
 
     monkeypatch.setattr(Resolver, "resolve", resolve)
+    found = {name: Pinned(name, Version("1"), f"{name}-1-py3-none-any.whl", 1) for name in ("a", "b")}
     assert judge("a\n", offline=False).verdict.outcome is Outcome.PASSED
+    for found in ({}, {"b": found["b"]}):
+        report = judge("a\n", offline=False)
+        assert report.verdict.outcome is Outcome.NOT_EVALUATED
+        assert "leaves out a" in report.verdict.reason
+        assert report.fix is None
 
 
 def test_a_wheel_that_no_row_speaks_of_is_not_evaluated_and_has_a_way_out(judge):
