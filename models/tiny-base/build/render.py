@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import lru_cache
 
 import numpy as np
+from composite import background, reduce, tone_curve
 from hairline import HairCut, HairShell, scalp_share
 from mesh import HEAD_GROUPS, LASH_GROUPS, HeadMesh
 from noise import SkinNoise
@@ -46,8 +47,6 @@ HAIR_SETTINGS = {  # shells, thickness in head heights, hairline softness, stran
 
 def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supersample: int = 2) -> np.ndarray:
     """The picture, u8[size,size,3] sRGB."""
-    import cv2
-
     width = size * supersample
     expression = {
         f"expression/units/caucasian/{k}": v * scene.strength for k, v in EXPRESSIONS[scene.expression].items()
@@ -399,23 +398,9 @@ def render(mesh: HeadMesh, person: Person, scene: Scene, size: int = 128, supers
                 0.35 + 0.65 * (hair / hair.max())
             )
 
-    shade = scene.background_shade
-    ramp = np.linspace(-1, 1, width)
-    gradient = (
-        1
-        + 0.16 * shade[0] * ramp[None, :]
-        + 0.16 * shade[1] * ramp[:, None]
-        - 0.10 * (ramp[None, :] ** 2 + ramp[:, None] ** 2)
-    )
-    picture = (np.array(BACKGROUNDS[scene.background]) ** 2.2)[None, None] * np.clip(gradient, 0.4, 1.5)[:, :, None]
-    picture = picture * (0.9 + 0.2 * scene.exposure - 0.2)
+    picture = background(scene, width)
     picture[covered] = radiance * tint * scene.exposure
-    picture = cv2.GaussianBlur(picture, (0, 0), 0.45 * supersample)
-    picture = cv2.resize(picture, (size, size), interpolation=cv2.INTER_AREA)
-    picture = np.clip(picture, 0, None)
-    picture = picture / (1 + 0.18 * picture)  # a soft shoulder, so that highlights roll off instead of clipping
-    encoded = np.where(picture <= 0.0031308, 12.92 * picture, 1.055 * np.clip(picture, 1e-9, None) ** (1 / 2.4) - 0.055)
-    return np.clip(encoded * 255 + 0.5, 0, 255).astype(np.uint8)
+    return tone_curve(reduce(picture, supersample))
 
 
 def project_light(turned: np.ndarray, key: np.ndarray) -> np.ndarray:
