@@ -1,22 +1,31 @@
-"""Images by what they were made from: an image that exists is never made again."""
+"""Images by what they were made from: an image that lies whole on the disk is never made again.
+
+What is known of an image lies inside its file, so both come with one rename: with a record beside it, a kill between
+the two left an image that did not count.
+"""
 
 import json
 import re
+import zlib
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from evals.atomic import write_bytes, write_json
-from evals.content_hash import hash_bytes
+from evals.atomic import write_bytes
+from evals.content_hash import canonical_json, hash_bytes
 
 _KEY = re.compile(r"[0-9a-f]{64}")
+_START = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR"
+_HEADER_BYTES = 33  # signature and IHDR, which every PNG begins with; the record is the chunk behind them
+_KEYWORD = b"lifeos\0"
+_OWN_FACTS = ("key", "sha256")
 
 
 class ImageStore:
-    """A folder of PNG files named by key, each with its facts (JSON) beside it.
+    """A folder of PNG files named by key, each with its facts (JSON) in a text chunk under the keyword ``lifeos``.
 
-    An image counts as there only when its bytes still have the hash that was recorded, so a half-written, damaged or
-    swapped file is made again instead of judged.
+    An image counts as there only when its bytes are those that were put under this very key, so a half-written, damaged
+    or swapped file is made again instead of judged.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -35,28 +44,56 @@ class ImageStore:
 
     def has(self, key: str) -> bool:
         """True when the image is there and whole."""
-        facts = self.facts(key)
-        try:
-            return facts is not None and hash_bytes(self.path_for(key).read_bytes()) == facts.get("sha256")
-        except OSError:
-            return False
+        return self.facts(key) is not None
 
     def facts(self, key: str) -> dict[str, Any] | None:
-        """Return what was recorded with the image (``sha256`` and what the caller gave), or None."""
+        """Return what lies in the image, or None when the image is not there and whole.
+
+        Keys: ``key``, ``sha256`` (of the PNG as it was given to ``put``), and the facts given with it.
+        """
         try:
-            facts = json.loads(self.path_for(key).with_suffix(".json").read_text(encoding="utf-8"))
-        except (OSError, ValueError):
+            return _read_record(key, self.path_for(key).read_bytes())
+        except OSError:
             return None
-        return facts if isinstance(facts, dict) else None
 
     def put(self, key: str, png: bytes, facts: Mapping[str, Any]) -> Path:
-        """Store an image; whoever looks sees it whole or not at all.
+        """Store an image; whoever looks sees it whole, with its facts, or not at all.
+
+        Args:
+            key: 64 hexadecimal digits.
+            png: the bytes of a PNG file.
+            facts: JSON types with finite numbers; ``key`` and ``sha256`` are the store's own.
 
         Raises:
+            ValueError: key, image or facts are not such.
+            TypeError: a fact is of another type.
             OSError: the folder cannot be written.
         """
         path = self.path_for(key)
-        write_bytes(path, png)
-        # The facts come last: without them the image does not count.
-        write_json(path.with_suffix(".json"), {**facts, "key": key, "sha256": hash_bytes(png)})
+        write_bytes(path, _with_record(key, png, facts))
         return path
+
+
+def _with_record(key: str, png: bytes, facts: Mapping[str, Any]) -> bytes:
+    if not png.startswith(_START):
+        raise ValueError(f"png must be the bytes of a PNG file, but got {png[:8]!r}")
+    taken = [name for name in _OWN_FACTS if name in facts]
+    if taken:
+        raise ValueError(f"facts must not hold {' and '.join(_OWN_FACTS)}, but got {taken[0]}")
+    record = canonical_json({**facts, "key": key, "sha256": hash_bytes(png)}).encode("ascii")
+    body = b"tEXt" + _KEYWORD + record
+    length, check = len(record) + len(_KEYWORD), zlib.crc32(body)
+    return png[:_HEADER_BYTES] + length.to_bytes(4, "big") + body + check.to_bytes(4, "big") + png[_HEADER_BYTES:]
+
+
+def _read_record(key: str, data: bytes) -> dict[str, Any] | None:
+    length = int.from_bytes(data[_HEADER_BYTES : _HEADER_BYTES + 4], "big")
+    body = data[_HEADER_BYTES + 4 : _HEADER_BYTES + 8 + length]
+    png = data[:_HEADER_BYTES] + data[_HEADER_BYTES + 12 + length :]
+    try:
+        record = json.loads(body.removeprefix(b"tEXt" + _KEYWORD))
+        given = {name: value for name, value in record.items() if name not in _OWN_FACTS}
+        # Made once more from what was read: one byte that differs, in the picture or in the facts, shows.
+        return dict(record) if _with_record(key, png, given) == data else None
+    except (ValueError, AttributeError, RecursionError):
+        return None

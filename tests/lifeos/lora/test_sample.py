@@ -1,3 +1,4 @@
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -117,6 +118,33 @@ def test_an_interrupted_plan_goes_on_where_it_was(base, tmp_path):
     first.write_bytes(result.images[1].path.read_bytes())
     assert sample_plan(plan, base, None, store, threads=1).made == 1
     assert first.read_bytes() == original
+
+
+@pytest.mark.parametrize("renames", [1, 2, 3])
+def test_an_image_on_the_disk_is_never_drawn_again(base, tmp_path, monkeypatch, renames):
+    """Killed at one rename or the next of a batch: what lies there when the kill falls stays as it is."""
+
+    class KilledError(BaseException):
+        pass
+
+    def replace_then_die(*names, left=iter(range(renames - 1, -1, -1))):
+        real(*names)
+        if next(left) == 0:
+            raise KilledError
+
+    def lying_there():
+        return {path.name: (path.stat().st_ino, path.stat().st_mtime_ns) for path in tmp_path.rglob("*.png")}
+
+    plan, real = make_plan(), os.replace
+    with monkeypatch.context() as patch:
+        patch.setattr(os, "replace", replace_then_die)
+        with pytest.raises(KilledError):
+            sample_plan(plan, base, None, ImageStore(tmp_path), threads=1)
+    drawn = lying_there()
+    assert 1 <= len(drawn) < 6
+    result = sample_plan(plan, base, None, ImageStore(tmp_path), threads=1)
+    assert (result.made, result.reused) == (6 - len(drawn), len(drawn))
+    assert drawn.items() <= lying_there().items()
 
 
 def test_a_rendered_plan_needs_no_torch(base, write_lora, tmp_path):
