@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import math
 
-from hairline import strand_grows
+import numpy as np
+from hairline import HairShell, strand_grows
 from numba import njit
 
 
@@ -47,3 +48,23 @@ def raster(points, triangles, depth, ids, bary, first_id, shell=None):  # type: 
                 bary[y, x, 0] = l0
                 bary[y, x, 1] = l1
                 bary[y, x, 2] = l2
+
+
+class ZBuffer:
+    """What is nearest at each pixel of a square picture: `depth` f64[w,w], `ids` i64[w,w], `bary` f64[w,w,3].
+
+    `ids` counts triangles in the order in which they were drawn and is -1 where nothing is.
+    """
+
+    def __init__(self, width: int) -> None:
+        """An empty picture of `width` pixels."""
+        self.depth = np.full((width, width), -1e9)
+        self.ids = np.full((width, width), -1)
+        self.bary = np.zeros((width, width, 3))
+        self.drawn = 0
+
+    def draw(self, points: np.ndarray, triangles: np.ndarray, shell: HairShell | None = None) -> None:
+        """Draw `triangles` i64[t,3,2] over screen `points` f64[n,3], see `raster`; number them from `drawn` on."""
+        corners = np.ascontiguousarray(triangles[:, :, 0])
+        raster(points, corners, self.depth, self.ids, self.bary, self.drawn, shell)
+        self.drawn += len(triangles)

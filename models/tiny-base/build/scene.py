@@ -48,8 +48,8 @@ class Scene:
     """What varies between two pictures of one person.
 
     `yaw`, `pitch`, `roll` and `gaze` (sideways, up) are radians; a positive yaw turns the nose to the picture's right.
-    `strength` 0..1 scales the expression. `background_shade` in -1..1: slope to the right and down, then two values in
-    reserve. `key` is the direction the light comes from (right, up, towards the viewer), of any length. `exposure` and
+    `strength` 0..1 scales the expression. `background_shade` in -1..1: slope to the right and down; the other two are
+    drawn and not used. `key` is the direction the light comes from (right, up, towards the viewer), of any length. `exposure` and
     `scale` are factors around 1, `warmth` moves red against blue by that share, `shift` (right, down) is in picture
     widths. `smoothness` 0 = skin, 1 = plastic.
     """
