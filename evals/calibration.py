@@ -19,6 +19,7 @@ from evals.calibration_statistics import (
     MINIMUM_REFERENCES,
     copy_distances,
     copy_face_p95,
+    genuine_quantile,
     skin_bands,
     skin_z_band,
     unit_rows,
@@ -35,6 +36,7 @@ LEVEL = 0.95
 # A different render of one person sits at least this fraction of the held-out distance away from any training image.
 COPY_FRACTION = 0.5
 _UNIT_SLACK = 1e-3
+_FEWEST_STRANGERS = 2
 
 
 @dataclass(frozen=True)
@@ -56,7 +58,8 @@ class Calibration:
         far_upper: one-sided 95 % upper bound (Clopper-Pearson) of the false accept rate at ``tau``, over the
             independent comparisons.
         skin_bands: per feature ``{"median", "mad", "count"}`` over the references, natural logarithms.
-        counts: references, impostors, impostor_images, nulls, skin, held_out_copy, comparisons, comparisons_needed.
+        counts: references, impostors, impostor_images, nulls, skin, held_out_copy, comparisons, comparisons_needed; and
+            null_seeds where it is known how many seeds the nulls (images with a face) came from.
     """
 
     persona: str
@@ -169,27 +172,32 @@ def build_calibration(
     far: float,
     *,
     training: NDArray[np.floating] | None = None,
+    null_seeds: int | None = None,
 ) -> Calibration:
     """Derive every threshold of one persona from references, strangers and the bare base.
 
+    Nulls alone may stand for strangers: ``impostor_mean`` is theirs then, ``impostor_p99`` and ``impostor_maximum`` are
+    not derived, and ``tau`` says how seldom the bare base passes, not how seldom another person does.
+
     ``tau`` is the largest of the ``1 - far`` quantiles of similarity to the centroid over impostor identities, all
     impostor images, and nulls; each quantile is an order statistic, so at most ``far`` of its group lies above it.
-    Genuine figures are leave-one-out: each reference against the centroid of the others. The skin z band is the
-    prediction interval of one more image from the leave-one-out z of the references (median and 1.4826 MAD of z,
-    Student-t with n - 1 degrees of freedom, 1 % outside).
+    Genuine figures are leave-one-out: each reference against the centroid of the others; from few references they are
+    prediction bounds, hence wider. The skin z band is the prediction interval of one more image from the leave-one-out
+    z of the references (median and 1.4826 MAD of z, Student-t with n - 1 degrees of freedom, 1 % outside).
 
     Args:
         persona: name, for the reader only.
         backend: identity of the face backend; plain JSON types.
         domain: what the images come from; plain JSON types.
         references: float [n, d], n >= 4, unit rows, held out of training.
-        impostors: float [m, d], unit rows, one an independent identity, m >= 2.
+        impostors: float [m, d], unit rows, one an independent identity; m may be 0 where there are 2 nulls or more.
         impostor_images: float [k, d], unit rows: all impostor images pooled; may equal ``impostors``.
         nulls: float [j, d], unit rows: faces of the base without a LoRA, one a seed; j may be 0.
         reference_skin: skin features of each reference (already passed through the VAE), None where unmeasured.
         held_out_copy: distance of each reference to its nearest training image, > 0; may be empty.
         far: false accept rate in (0, 1).
         training: float [t, d], unit rows: embeddings of the training images, for the face-copy band; None: no band.
+        null_seeds: how many seeds the nulls were drawn from, faceless images included; for the record only.
 
     Raises:
         InputError: shapes or lengths do not fit, a number is not finite, a row is not of unit length, there are too few
@@ -201,9 +209,10 @@ def build_calibration(
         raise unusable("far inside (0, 1)", str(far))
     references = unit_rows("references", references, MINIMUM_REFERENCES)
     dimension = references.shape[1]
-    impostors = unit_rows("impostors", impostors, 2, dimension)
-    impostor_images = unit_rows("impostor_images", impostor_images, len(impostors), dimension)
     nulls = unit_rows("nulls", nulls, 0, dimension)
+    fewest = 0 if len(nulls) >= _FEWEST_STRANGERS else _FEWEST_STRANGERS
+    impostors = unit_rows("impostors", impostors, fewest, dimension)
+    impostor_images = unit_rows("impostor_images", impostor_images, len(impostors), dimension)
     for name, given in (("reference_skin", reference_skin), ("held_out_copy", held_out_copy)):
         if len(given) not in (0, len(references)):
             raise unusable(f"{name} for each of {len(references)} references", str(len(given)))
@@ -236,18 +245,18 @@ def build_calibration(
     assert accepted is not None
     skin_low, skin_high, skin_count = skin_z_band(reference_skin)
     copies = copy_distances(held_out_copy)
-    p99, null_sims = upper_quantile(to_centre["impostors"], 0.99), to_centre["nulls"]
+    people, null_sims = to_centre["impostors"], to_centre["nulls"]
     thresholds: dict[str, float | None] = {
         "tau": tau,
-        "impostor_mean": float(to_centre["impostors"].mean()),
-        "impostor_p99": p99,
-        "impostor_maximum": float(to_centre["impostors"].max()),
+        "impostor_mean": float((people if len(people) else null_sims).mean()),
+        "impostor_p99": upper_quantile(people, 0.99) if len(people) else None,
+        "impostor_maximum": float(people.max()) if len(people) else None,
         "null_mean": float(null_sims.mean()) if len(null_sims) else None,
         "null_p99": upper_quantile(null_sims, 0.99) if len(null_sims) else None,
         "genuine_mean": float(genuine.mean()),
-        "genuine_p05": float(np.quantile(genuine, 0.05)),
-        "genuine_p10": float(np.quantile(genuine, 0.10)),
-        "genuine_p95": float(np.quantile(genuine, 0.95)),
+        "genuine_p05": genuine_quantile(genuine, 0.05),
+        "genuine_p10": genuine_quantile(genuine, 0.10),
+        "genuine_p95": genuine_quantile(genuine, 0.95),
         "skin_z_low": skin_low,
         "skin_z_high": skin_high,
         "copy_face_p95": copy_face_p95(references, training, dimension),
@@ -279,6 +288,7 @@ def build_calibration(
             "held_out_copy": len(copies),
             "comparisons": comparisons,
             "comparisons_needed": needed,
+            **({} if null_seeds is None else {"null_seeds": null_seeds}),
         },
     )
 

@@ -82,6 +82,8 @@ def copy_face_p95(
 ) -> float | None:
     """Return the 95th percentile of <e, nearest training photo> - <e, centroid of the others> over references.
 
+    Fewer than 19 references give the wider bound of ``genuine_quantile``.
+
     Raises:
         InputError: ``training`` is not a [t, dimension] array of unit rows; None is accepted and gives None.
     """
@@ -91,7 +93,28 @@ def copy_face_p95(
     gaps = [
         copy_face(row, photos, centroid(np.delete(references, index, axis=0))) for index, row in enumerate(references)
     ]
-    return upper_quantile(gaps, 0.95)
+    return max(upper_quantile(gaps, 0.95), genuine_quantile(gaps, 0.95))
+
+
+def genuine_quantile(values: Sequence[float] | NDArray[np.floating], share: float) -> float:
+    """Return the ``share`` quantile of values of genuine images, widened where they are too few to show it.
+
+    Below ``1 / min(share, 1 - share) - 1`` values (19 for .95) the next genuine image leaves even their extreme more
+    often than stated: drawn from 5 normal values, the .95 quantile is left by 17 % of further values (simulated). There
+    it is Student's prediction bound of one more value, and never inside the extreme: left by 5 %.
+
+    Args:
+        values: at least 2 finite numbers.
+        share: in (0, 1); above .5 an upper bound, below it a lower one.
+    """
+    data = np.asarray(values, dtype=np.float64)
+    quantile, n = float(np.quantile(data, share)), len(data)
+    if n + 1 >= 1.0 / min(share, 1.0 - share):
+        return quantile
+    from scipy.special import stdtrit
+
+    bound = float(data.mean() + stdtrit(n - 1, share) * data.std(ddof=1) * math.sqrt(1.0 + 1.0 / n))
+    return max(bound, float(data.max())) if share > 0.5 else min(bound, float(data.min()))
 
 
 def copy_distances(held_out_copy: Sequence[float]) -> list[float]:

@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 
 from evals.calibration import Calibration, build_calibration, load_calibration
-from evals.calibration_statistics import skin_bands, skin_z_band
+from evals.calibration_statistics import genuine_quantile, skin_bands, skin_z_band
 from evals.errors import InputError
 from evals.inference import comparisons_needed
 from evals.policy import CALIBRATION_KEYS
@@ -24,18 +24,18 @@ def skin(rng, count):
     return [dict(zip(FEATURE_SIGNS, map(float, row), strict=True)) for row in rng.normal(0, 0.3, (count, 4))]
 
 
-def people(seed=0, impostors=320, nulls=0, noise=0.5):
+def people(seed=0, impostors=320, nulls=0, noise=0.5, references=16):
     rng = np.random.default_rng(seed)
     persona = rng.normal(size=32)
     strangers = unit(rng.normal(size=(impostors, 32)))
     return {
-        "references": unit(persona + noise * rng.normal(size=(16, 32))),
+        "references": unit(persona + noise * rng.normal(size=(references, 32))),
         "impostors": strangers,
         "impostor_images": unit(np.repeat(strangers, 2, axis=0) + 0.05 * rng.normal(size=(2 * impostors, 32))),
         "nulls": unit(rng.normal(size=(nulls, 32))) if nulls else np.zeros((0, 32)),
         "training": unit(persona + noise * rng.normal(size=(24, 32))),
-        "reference_skin": skin(rng, 16),
-        "held_out_copy": list(rng.uniform(0.3, 0.5, 16)),
+        "reference_skin": skin(rng, references),
+        "held_out_copy": list(rng.uniform(0.3, 0.5, references)),
     }
 
 
@@ -81,7 +81,7 @@ def test_the_group_most_like_the_persona_sets_tau():
 
 
 def test_genuine_figures_leave_each_reference_out():
-    data = people()
+    data = people(references=19)
     sims = [
         float(row @ unit(np.delete(data["references"], i, axis=0).mean(axis=0, keepdims=True))[0])
         for i, row in enumerate(data["references"])
@@ -89,6 +89,48 @@ def test_genuine_figures_leave_each_reference_out():
     made = built(**data)
     assert made.threshold("genuine_mean") == pytest.approx(np.mean(sims))
     assert made.threshold("genuine_p95") == pytest.approx(np.quantile(sims, 0.95))
+
+
+def test_null_seeds_alone_calibrate_and_their_number_is_kept():
+    data = people(nulls=299)
+    alone = {**data, "impostors": np.zeros((0, 0)), "impostor_images": np.zeros((0, 0))}
+    made = built(**alone, null_seeds=304)
+    centre = np.array(made.centroid)
+    assert made.tau_group == "nulls"
+    assert made.threshold("tau") == pytest.approx(np.quantile(data["nulls"] @ centre, 0.99, method="higher"))
+    assert made.threshold("impostor_mean") == made.threshold("null_mean")
+    assert made.threshold("impostor_p99") is None
+    assert (made.counts["impostors"], made.counts["nulls"], made.counts["null_seeds"]) == (0, 299, 304)
+    assert made.far_upper < 0.03
+    assert Calibration.from_json(made.to_json()) == made
+    with pytest.raises(InputError, match=r"at least 299 .* null seeds, got 298; next: add 1 more"):
+        built(**{**alone, "nulls": data["nulls"][:298]})
+    with pytest.raises(InputError, match="impostors"):
+        built(**{**alone, "nulls": data["nulls"][:1]})
+
+
+@pytest.mark.parametrize("count", [4, 5, 8, 18])
+def test_few_references_give_wider_bands_never_narrower(count):
+    data = people(references=count)
+    made = built(**data)
+    sims = [
+        float(row @ unit(np.delete(data["references"], i, axis=0).mean(axis=0, keepdims=True))[0])
+        for i, row in enumerate(data["references"])
+    ]
+    assert made.threshold("genuine_p95") >= max(sims) - 1e-12
+    assert made.threshold("genuine_p05") <= min(sims) + 1e-12
+    # Independent of the code: the upper end of scipy's prediction of one more value.
+    half = scipy.stats.t.ppf(0.95, count - 1) * np.std(sims, ddof=1) * np.sqrt(1 + 1 / count)
+    assert made.threshold("genuine_p95") == pytest.approx(max(np.mean(sims) + half, *sims))
+
+
+@pytest.mark.parametrize(("count", "most"), [(5, 0.06), (8, 0.06), (18, 0.06), (50, 0.07)])
+def test_one_more_genuine_value_stays_under_the_bound_as_often_as_stated(count, most):
+    rng = np.random.default_rng(count)
+    above = [np.mean(rng.normal(size=200) > genuine_quantile(rng.normal(size=count), 0.95)) for _ in range(600)]
+    assert np.mean(above) < most
+    values = rng.normal(size=count)
+    assert genuine_quantile(-values, 0.05) == pytest.approx(-genuine_quantile(values, 0.95))
 
 
 @pytest.mark.parametrize(("far", "count"), [(0.01, 298), (0.001, 320)])
