@@ -3,6 +3,7 @@
 import shlex
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from functools import cached_property
 from pathlib import Path
 
 from evals.content_hash import hash_file
@@ -20,7 +21,6 @@ from lifeos.pods.set_checks import (
     disk_violations,
     hash_violations,
     missing_wheels,
-    names_without_wheel,
     weigh,
 )
 from lifeos.pods.snapshot import Snapshot, load_snapshot
@@ -148,6 +148,10 @@ class _Judge:
     snapshot: Snapshot
     origins: Origins
 
+    @cached_property
+    def _missing(self) -> dict[str, DependencyFinding]:
+        return missing_wheels(self.asked, self.rules, self.snapshot, self.pod.python)
+
     def report(self, found: Found, search: bool) -> DependencyReport:
         answer = found.answer
         report = self._judged(found, answer) if isinstance(answer, Solved) else self._unresolved(found)
@@ -160,7 +164,7 @@ class _Judge:
         return report.with_fix(self._fix(found))
 
     def _unresolved(self, found: Found) -> DependencyReport:
-        findings = missing_wheels(self.asked, self.rules)
+        findings = list(self._missing.values())
         if not findings and isinstance(found.answer, Conflict):
             names = found.answer.names
             packages = tuple(f"{one.name}{one.specifier}" for one in self.asked.asked if one.name in names)
@@ -212,7 +216,8 @@ class _Judge:
             self.asked.asked, found.origin.resolver.resolve, self._broken, self.rules.may_be_dropped
         )
         # No index can serve a version that has no wheel: the search begins without that condition.
-        start = Change(set_aside=names_without_wheel(self.asked, self.rules), left_out=found.left_out)
+        hopeless = frozenset() if isinstance(found.answer, Solved) else frozenset(self._missing)
+        start = Change(set_aside=hopeless, left_out=found.left_out)
         correction = search.run(start)
         wanted = {one.name for one in self.asked.asked}
         if correction is None or not wanted - correction.change.left_out <= set(correction.packages):

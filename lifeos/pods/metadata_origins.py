@@ -48,7 +48,7 @@ class Origins:
         wheels = write_wheels(self.snapshot, self.cache)
         options = ("--no-index", "--find-links", str(wheels), "--offline", "--no-config")
         resolver = Resolver(self.target, clean_environment(), options, self.cache / "uv")
-        return Origin(self.snapshot_name, resolver, is_current=False)
+        return Origin(self.snapshot.title, resolver, is_current=False)
 
     @functools.cached_property
     def over_index(self) -> Origin:
@@ -61,11 +61,6 @@ class Origins:
         """What uv remembers of the index."""
         options = (*self.asked.uv_options, "--offline")
         return Origin("uv's cache", Resolver(self.target, uv_environment(pip_settings()), options), is_current=False)
-
-    @property
-    def snapshot_name(self) -> str:
-        """What a reader is told about the snapshot."""
-        return f"the snapshot of {self.snapshot.taken}"
 
     def ask(self, offline: bool) -> Found:
         """Return the first answer that holds: a lock over the snapshot, the index, then what needs no network.
@@ -88,7 +83,7 @@ class Origins:
                 return other
         return found or Found(
             self.over_snapshot,
-            Unavailable(f"neither {self.snapshot_name} nor uv's cache holds all that this set asks for"),
+            Unavailable(f"neither {self.snapshot.title} nor uv's cache holds all that this set asks for"),
         )
 
     def _without_network(self) -> Iterator[Origin]:

@@ -1,12 +1,11 @@
 """What a resolved set weighs, and what the file itself says about it: disk, hashes, packages without a wheel."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 from lifeos.pods.asked_set import AskedSet
-from lifeos.pods.corrections import Asked
 from lifeos.pods.rule_checks import DependencyFinding, Violation
-from lifeos.pods.rule_tables import MissingWheel, Rules
+from lifeos.pods.rule_tables import Rules
 from lifeos.pods.snapshot import Snapshot
 from lifeos.pods.spec import Pod
 from lifeos.pods.uv_resolver import Pinned
@@ -69,21 +68,21 @@ def hash_violations(packages: Mapping[str, Pinned], asked: AskedSet, snapshot: S
     return [Violation(finding, ()) for finding in found]
 
 
-def missing_wheels(asked: AskedSet, rules: Rules) -> list[DependencyFinding]:
-    """Return the pinned packages of which the tables know that no wheel exists."""
-    return [
-        DependencyFinding(row.id, (f"{one.name}{one.specifier}",), row.reason, row.source)
-        for row, one in _without_wheel(asked, rules)
-    ]
-
-
-def names_without_wheel(asked: AskedSet, rules: Rules) -> frozenset[str]:
-    """Return the names of those packages."""
-    return frozenset(one.name for _, one in _without_wheel(asked, rules))
-
-
-def _without_wheel(asked: AskedSet, rules: Rules) -> Iterator[tuple[MissingWheel, Asked]]:
-    for row in rules.tables.missing_wheel:
-        for one in asked.asked:
-            if one.name == row.package and one.pinned is not None and one.pinned in parse_range(row.versions):
-                yield row, one
+def missing_wheels(asked: AskedSet, rules: Rules, snapshot: Snapshot, python: str) -> dict[str, DependencyFinding]:
+    """Return, by name, the pinned packages without a wheel: of any kind, or for this Python by the snapshot."""
+    found = {}
+    for one in asked.asked:
+        if one.pinned is None:
+            continue
+        packages = (f"{one.name}{one.specifier}",)
+        for row in rules.tables.missing_wheel:
+            if one.name == row.package and one.pinned in parse_range(row.versions):
+                found[one.name] = DependencyFinding(row.id, packages, row.reason, row.source)
+        release = snapshot.versions.get(one.name, {}).get(one.pinned)
+        # Another index may have other wheels, and of other Pythons the snapshot knows only some.
+        is_known = release is not None and python in snapshot.pythons and not asked.uv_options
+        if one.name not in found and is_known and release is not None and not release.serves(python):
+            needs = f": it requires Python {release.requires_python}" if release.requires_python else ""
+            reason = f"no wheel for Python {python}{needs}"
+            found[one.name] = DependencyFinding("no-wheel-for-python", packages, reason, snapshot.title)
+    return found

@@ -34,7 +34,7 @@ class Wheel:
 
 @dataclass(frozen=True)
 class Release:
-    """One version of a package."""
+    """One version of a package, with every wheel of it that fits the pods' platform and one of the Pythons."""
 
     name: str
     version: str
@@ -43,14 +43,30 @@ class Release:
     extras: tuple[str, ...]
     wheels: tuple[Wheel, ...]
 
+    def serves(self, python: str) -> bool:
+        """Whether this Python (``"3.11"``) may install one of the wheels."""
+        from packaging.specifiers import SpecifierSet
+        from packaging.utils import parse_wheel_filename
+
+        if not SpecifierSet(self.requires_python).contains(f"{python}.0"):
+            return False
+        tags = [tag for wheel in self.wheels for tag in parse_wheel_filename(wheel.file)[3]]
+        return any(tag_serves(tag.interpreter, tag.abi, python) for tag in tags)
+
 
 @dataclass(frozen=True)
 class Snapshot:
-    """Every release of the file, and the day it was taken."""
+    """Every release of the file, the day it was taken, and the Pythons for which it holds every wheel."""
 
     path: Path
     taken: str
+    pythons: tuple[str, ...]
     releases: tuple[Release, ...]
+
+    @property
+    def title(self) -> str:
+        """What a reader is told about the snapshot."""
+        return f"the snapshot of {self.taken}"
 
     @cached_property
     def wheels(self) -> dict[str, Wheel]:
@@ -77,6 +93,16 @@ class Snapshot:
         return frozenset(wheel.sha256 for wheel in known) or pinned.sha256
 
 
+def tag_serves(interpreter: str, abi: str, python: str) -> bool:
+    """Whether a wheel of this tag is for this CPython (``"3.11"``, not a free-threaded one), on whatever platform."""
+    minor = int(python.split(".")[1])
+    if interpreter.startswith("py"):
+        return interpreter.startswith("py3") and int(interpreter[3:] or 0) <= minor
+    if abi == "abi3":
+        return interpreter.startswith("cp3") and int(interpreter[3:]) <= minor
+    return interpreter == f"cp3{minor}" and not (abi.startswith("cp") and abi.endswith("t"))
+
+
 def default_snapshot() -> Path:
     """Return the committed snapshot."""
     return Path(__file__).parent / "snapshot.jsonl.gz"
@@ -91,13 +117,14 @@ def load_snapshot(path: Path | None = None) -> Snapshot:
     path = path or default_snapshot()
     try:
         lines = gzip.decompress(path.read_bytes()).decode("utf-8").splitlines()
-        taken = str(json.loads(lines[0])["taken"])
+        header = json.loads(lines[0])
+        taken, pythons = str(header["taken"]), tuple(str(python) for python in header["pythons"])
         releases = tuple(_release(json.loads(line)) for line in lines[1:])
     except (OSError, EOFError, zlib.error, ValueError, KeyError, IndexError, TypeError) as error:
         # gzip's own complaint about foreign bytes is an OSError without a text of the system's.
         reason = getattr(error, "strerror", None) or f"{type(error).__name__}: {error}"
         raise InputError(f"{path}: accepted a snapshot, got {reason}; next: git checkout -- {path}") from error
-    return Snapshot(path, taken, releases)
+    return Snapshot(path, taken, pythons, releases)
 
 
 def write_wheels(snapshot: Snapshot, cache: Path) -> Path:

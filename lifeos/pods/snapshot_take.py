@@ -35,7 +35,7 @@ from evals.content_hash import hash_json
 from lifeos.errors import InputError
 from lifeos.pods.asked_set import marker_environment, read_asked
 from lifeos.pods.pip_configuration import pip_settings
-from lifeos.pods.snapshot import default_snapshot
+from lifeos.pods.snapshot import default_snapshot, tag_serves
 from lifeos.settings import load_project
 
 _MEASURED_FROM_BYTES = 48 * 2**20
@@ -172,14 +172,9 @@ class Index:
         return found
 
     def _fits(self, interpreter: str, abi: str, platform: str) -> bool:
-        if not self._is_platform(platform) or (abi.startswith("cp") and abi.endswith("t")):
-            return False
-        minors = [int(python.split(".")[1]) for python in self.seeds.pythons]
-        if interpreter.startswith("py"):
-            return interpreter.startswith("py3") and int(interpreter[3:] or 0) <= max(minors)
-        if abi == "abi3":
-            return int(interpreter.removeprefix("cp3")) <= max(minors)
-        return interpreter in [f"cp3{minor}" for minor in minors]
+        return self._is_platform(platform) and any(
+            tag_serves(interpreter, abi, python) for python in self.seeds.pythons
+        )
 
     def _is_platform(self, platform: str) -> bool:
         # Older names of glibc 2.17, 2.12 and 2.5 are served by every newer one.
@@ -311,7 +306,8 @@ def main(arguments: list[str] | None = None) -> int:
         releases = take(index, shipped_pins(project.path("requirements"), index.seeds.pythons))
     except OSError as error:
         raise InputError(f"index: accepted an answer, got {type(error).__name__}; next: try again") from error
-    lines = [{"schema": "lifeos.pod_snapshot/1", "taken": datetime.now(UTC).date().isoformat()}, *releases]
+    taken = datetime.now(UTC).date().isoformat()
+    lines = [{"schema": "lifeos.pod_snapshot/1", "taken": taken, "pythons": index.seeds.pythons}, *releases]
     text = "".join(json.dumps(line, separators=(",", ":"), ensure_ascii=False) + "\n" for line in lines)
     # Without a time in it, the same releases give the same bytes.
     data = gzip.compress(text.encode("utf-8"), mtime=0)

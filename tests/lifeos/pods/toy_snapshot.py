@@ -8,7 +8,7 @@ from lifeos.pods.snapshot import load_snapshot
 
 def toy_snapshot(folder, *releases):
     """Write a snapshot of ``"name==version: requirement; requirement"`` lines (a comma before a marker) and load it."""
-    lines = [{"schema": "lifeos.pod_snapshot/1", "taken": "2026-01-01"}]
+    lines = [{"schema": "lifeos.pod_snapshot/1", "taken": "2026-01-01", "pythons": ["3.11", "3.12"]}]
     for text in releases:
         head, _, requires = text.partition(":")
         name, version = head.split("==")
