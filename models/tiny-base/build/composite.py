@@ -1,9 +1,14 @@
-"""Background, reduction to the picture's size, and the tone curve from light to sRGB."""
+"""Laying colours over each other, the background, reduction to the picture's size, and the tone curve to sRGB."""
 
 from __future__ import annotations
 
 import numpy as np
 from scene import BACKGROUNDS, Scene
+
+
+def over(below: np.ndarray, above: np.ndarray | float, alpha: np.ndarray) -> np.ndarray:
+    """Colours f64[n,3] with `above` f64[n,3], f64[3] or a grey laid over them, opaque where `alpha` f64[n] is 1."""
+    return below * (1 - alpha[:, None]) + above * alpha[:, None]
 
 
 def background(scene: Scene, width: int) -> np.ndarray:

@@ -34,6 +34,10 @@ class Fragments:
     centred: np.ndarray
     local: np.ndarray
 
+    def of(self, *parts: Part) -> np.ndarray:
+        """Which fragments belong to any of `parts`, bool[n]."""
+        return np.isin(self.part, parts)
+
     def interpolate(self, values: np.ndarray, chosen: np.ndarray | slice = slice(None)) -> np.ndarray:
         """Values f64[v,k] of the mesh's vertices at the `chosen` fragments, f64[n,k]."""
         return (values[self.corners[chosen][:, :, 0]] * self.weight[chosen]).sum(1)

@@ -1,4 +1,4 @@
-"""Small geometry on arrays of points: unit vectors, normals and hollows of a mesh, soft ovals, texture lookups."""
+"""Small geometry on arrays of points: unit vectors, normals and hollows of a mesh, soft shapes, texture lookups."""
 
 from __future__ import annotations
 
@@ -44,3 +44,8 @@ def sample_texture(texture: np.ndarray, uv: np.ndarray) -> np.ndarray:
     x = np.clip(uv[:, 0] * width, 0, width - 1).astype(int)
     y = np.clip((1 - uv[:, 1]) * height, 0, height - 1).astype(int)
     return texture[y, x]
+
+
+def logistic(x: np.ndarray) -> np.ndarray:
+    """A soft step f64[n] from 0 to 1, one half at 0."""
+    return 1 / (1 + np.exp(-x))
