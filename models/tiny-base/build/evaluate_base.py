@@ -17,7 +17,8 @@ sys.path[:0] = [str(ROOT), str(Path(__file__).parent)]
 
 from mesh import load_head  # noqa: E402
 from person import sample_person  # noqa: E402
-from render import BACKGROUNDS, plastic, render, sample_scene  # noqa: E402
+from render import render  # noqa: E402
+from scene import BACKGROUNDS, plastic, sample_scene  # noqa: E402
 
 
 def area_under_curve(positive: np.ndarray, negative: np.ndarray) -> float:

@@ -13,7 +13,7 @@ from light import key_share, light_of, shade_surface
 from mesh import HeadMesh
 from person import Person
 from raster import ZBuffer
-from scene import BACKGROUNDS, Scene, plastic, sample_scene  # noqa: F401
+from scene import Scene
 from surface import paint_surface
 
 
