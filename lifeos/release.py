@@ -227,18 +227,19 @@ def repro_step(
     """
     if calibration is None:
         return not_evaluated("there is no calibration to measure likeness with")
-    known = artifacts / "repro" / f"{hash_json([measurements.identity, [record['image'] for record in records]])}.json"
+    identity = hash_json([measurements.identity, [record["image"] for record in records]])
+    known = artifacts / "repro" / f"{identity}.json"
     if not known.exists():
         first = {(image.prompt, image.seed): record for image, record in zip(images, records, strict=True)}
         part = repeated_part([prompt.id for prompt in persona.prompts_b], persona.seeds.b)
         plan = release_plan(persona, *part)
-        store = artifacts / "repro" / "store"
-        _remove_store(store)
+        # A store of this repetition alone: a killed run finds here what it drew, and nothing that another one drew.
+        store = artifacts / "repro" / identity[:32]
         again = engine.sample(plan, persona.base, lora, store, lambda *_: None).images
         pairs = [(first[(image.prompt, image.seed)], measurements.of(image.path)) for image in again]
-        _remove_store(store)
         centroid = calibration.centroid
         write_json(known, {"pairs": [[likeness_of(one, centroid), likeness_of(two, centroid)] for one, two in pairs]})
+        _remove_store(store)
     pairs = json.loads(known.read_text(encoding="utf-8"))["pairs"]
     return repro_verdict(pairs)
 

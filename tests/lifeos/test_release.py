@@ -12,6 +12,7 @@ from evals.verdict import Outcome, Verdict
 from lifeos.errors import InputError
 from lifeos.inputs import read_inputs
 from lifeos.lora.sample import encode_png
+from lifeos.lora.store import ImageStore
 from lifeos.release import Release, repro_verdict, walk
 from lifeos.release_inputs import describe, load_engine, repeated_part
 from lifeos.settings import load_project
@@ -138,6 +139,27 @@ def test_a_second_walk_makes_nothing(inputs):
     again = walked(inputs, run="run-2")
     assert work(inputs) == before
     assert again["made"] == {"trained": False, "images": 0}
+
+
+def test_a_kill_while_images_are_rendered_again_repeats_none(inputs, monkeypatch):
+    class KilledError(BaseException):
+        pass
+
+    put, repro = ImageStore.put, inputs.artifacts / "repro"
+
+    def put_then_die(store, *arguments):
+        put(store, *arguments)
+        if store.folder.is_relative_to(repro):
+            raise KilledError
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ImageStore, "put", put_then_die)
+        with pytest.raises(KilledError):
+            walked(inputs)
+    assert outcomes(walked(inputs))["repro"] is Outcome.PASSED
+    again = (repro / "work.log").read_text(encoding="utf-8").splitlines()
+    assert sorted(again) == ["sample B00 0", "sample B00 1"]
+    assert not list(repro.rglob("*.png"))
 
 
 def test_renaming_changes_no_verdict_and_another_policy_another_run(inputs, tmp_path):
