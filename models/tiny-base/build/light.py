@@ -115,7 +115,7 @@ def _gloss(
     shine = np.clip(surface.normal @ light.halfway, 0, 1)
     oily = 0.5 + 0.8 * np.exp(-((fragments.centred[:, 0] / (0.9 * head.half_iod)) ** 2))  # forehead, nose and chin
     skin = (0.085 * shine**14 + 0.10 * shine**48) * oily * person.oil * (1 + 0.9 * scene.smoothness) * lit
-    gloss = np.where(fragments.of(Part.SKIN) & ~surface.cloth, skin, 0)
+    gloss = np.where(fragments.of(Part.SKIN), skin, 0)
     gloss *= np.clip(1 + 0.8 * (1 - scene.smoothness) * surface.pores * 0.35, 0.2, 2) * (1 - surface.brows)
     gloss = np.where(surface.lips > 0.4, 0.11 * shine**22 * lit, gloss)
     wet = np.clip(fragments.normal @ light.halfway, 0, 1) ** 90 + 0.03

@@ -49,7 +49,6 @@ class Person:
     oil: float
     beard: float
     blush: float
-    cloth: tuple[float, float, float]
 
     @property
     def skin_rgb(self) -> np.ndarray:
@@ -154,5 +153,4 @@ def sample_person(mesh: HeadMesh, seed: int) -> Person:
         oil=float(rng.uniform(0.3, 1.0)),
         beard=float(rng.choice([0, rng.uniform(0.15, 0.95)], p=[0.4, 0.6]) * (male > 0.6)),
         blush=float(rng.uniform(0.2, 1.0)),
-        cloth=tuple(float(x) for x in rng.uniform(0.02, 0.45, 3)),  # type: ignore[arg-type]
     )

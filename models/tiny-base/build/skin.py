@@ -1,4 +1,4 @@
-"""Skin: its relief, its colour with everything that marks a person, and the cloth below the neck.
+"""Skin: its relief, and its colour with everything that marks a person.
 
 Whatever `smoothness` takes away (pores, bumps, blotches, freckles, wrinkles) is scaled by `rough` = 1 - smoothness.
 """
@@ -72,15 +72,3 @@ def skin_colour(
         forehead = np.exp(-(((y - 1.15 * unit_length) / (0.5 * unit_length)) ** 2))
         colour *= 1 - (0.30 * (person.age - 0.3) * rough * np.clip(wrinkles, 0, 1) * forehead)[:, None]
     return colour
-
-
-def below_neckline(head: Head, fragments: Fragments) -> np.ndarray:
-    """Which fragments of the body are dressed, bool[n]."""
-    x, y = fragments.position[:, 0], fragments.position[:, 1]
-    neckline = head.centre[1] - head.height * 1.12 + 0.05 * head.height * np.abs(x - head.centre[0])
-    return fragments.of(Part.SKIN) & (y < neckline)
-
-
-def cloth_colour(fragments: Fragments, person: Person, noise: SkinNoise, cloth: np.ndarray) -> np.ndarray:
-    """Reflectance of the fragments `cloth` bool[n], linear RGB f64[k,3]."""
-    return np.array(person.cloth) * (1 + 0.12 * noise.signed(fragments.local[cloth], 16, "pores"))[:, None]

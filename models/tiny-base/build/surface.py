@@ -15,7 +15,7 @@ from mouth import INSIDE_RGB, TEETH, TEETH_RGB, TONGUE_RGB, inside_mouth, lip_sh
 from noise import SkinNoise
 from person import Person
 from scene import Scene
-from skin import below_neckline, bumped_normal, cloth_colour, pore_relief, skin_colour
+from skin import bumped_normal, pore_relief, skin_colour
 
 
 @dataclass(frozen=True)
@@ -23,7 +23,7 @@ class Surface:
     """`colour` f64[n,3] is reflectance, linear RGB in 0..1; hair of the head is left to `hair_shading.py`.
 
     `normal` f64[n,3] are unit vectors as the camera sees them, bumps included; `pores` f32[n] is the relief of
-    `skin.py`; `lips` f32[n] and `brows` f64[n] are shares in 0..1; `cloth` bool[n].
+    `skin.py`; `lips` f32[n] and `brows` f64[n] are shares in 0..1.
     """
 
     colour: np.ndarray
@@ -31,7 +31,6 @@ class Surface:
     pores: np.ndarray
     lips: np.ndarray
     brows: np.ndarray
-    cloth: np.ndarray
 
 
 def paint_surface(
@@ -58,7 +57,5 @@ def paint_surface(
     colour[fragments.of(Part.TONGUE)] = TONGUE_RGB
     colour[fragments.of(Part.LASHES)] = hair_rgb * 0.35
     colour[inside_mouth(head, fragments, lips)] = INSIDE_RGB
-    cloth = below_neckline(head, fragments)
-    colour[cloth] = cloth_colour(fragments, person, noise, cloth)
     normal = bumped_normal(fragments, person, noise, rotation, rough)
-    return Surface(colour=colour, normal=normal, pores=pores, lips=lips, brows=brows, cloth=cloth)
+    return Surface(colour=colour, normal=normal, pores=pores, lips=lips, brows=brows)
