@@ -1,41 +1,33 @@
 """From a persona's own pictures to its calibration: references, strangers, and the base without a LoRA.
 
-No sample of any LoRA is read here. What is slow to make again (embeddings of strangers and of the bare base's faces)
-is kept beside the persona in ``impostors/embeddings.safetensors``, bound to the face models and the base it came from.
+No sample of any LoRA is read here. References are brought into the domain first: cut around the face and scaled to the
+size that the base draws, because a number measured on a photograph of 12 million pixels holds for no sample.
 """
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from evals.atomic import write_bytes
+from evals.calibration_statistics import MINIMUM_REFERENCES
 from evals.content_hash import hash_folder, hash_json
 from lifeos.errors import InputError
-from lifeos.measure import Measurements
-from lifeos.processor import resolve_dtype
+from lifeos.lora.dataset import image_files
+from lifeos.measure import Measurements, skin_of
 from lifeos.progress import Progress, silent
+from lifeos.strangers import NULL_IMAGES, gather_strangers, null_hash
 
 if TYPE_CHECKING:
     from evals.calibration import Calibration
-    from lifeos.persona import Persona, Prompt
+    from evals.faces import FaceBackend
+    from evals.images import RgbImage
+    from lifeos.persona import Persona
 
-IMPOSTORS_FILE = "impostors/embeddings.safetensors"
-NULL_IMAGES = 96
-# Null seeds lie far from the seeds that prompt sets use, so that no null shares its noise with a judged sample.
-FIRST_NULL_SEED = 700_000
-
-
-@dataclass(frozen=True)
-class Strangers:
-    """Faces that are not the persona: ``identities`` f32[m,d], one a person, and ``nulls`` f32[j,d], one a seed."""
-
-    identities: NDArray[np.float32]
-    nulls: NDArray[np.float32]
+__all__ = ["NULL_IMAGES", "Similarities", "calibrate"]
 
 
 @dataclass(frozen=True)
@@ -57,7 +49,7 @@ def calibrate(
     *,
     far: float | None = None,
     impostor_images: Path | None = None,
-    null_images: int = NULL_IMAGES,
+    null_seeds: int | None = None,
     progress: Progress = silent,
 ) -> tuple["Calibration", Similarities]:
     """Build the calibration of a persona; nothing is written but what embeddings of strangers had to be made.
@@ -66,55 +58,47 @@ def calibrate(
         persona: loaded persona folder.
         artifacts: data folder; sampled nulls and measurements are kept below it.
         far: false accept rate; default the persona's own.
-        impostor_images: folder of PNG pictures, one for each of many other people; replaces the embeddings at hand.
-        null_images: how many faces of the base without a LoRA to sample when they are not at hand.
+        impostor_images: folder of pictures, one for each of many other people; replaces the embeddings at hand.
+        null_seeds: how many seeds of the base without a LoRA to sample; default: as many as ``far`` needs beside the
+            other people at hand, at least 96.
         progress: called with (stage, done, total).
 
     Returns:
         The calibration, and the similarities it was read from.
 
     Raises:
-        InputError: a reference without exactly one face, too few references or strangers for ``far``, or no strangers.
+        InputError: a reference without exactly one face, too few references or strangers for ``far``.
     """
     from evals.calibration import build_calibration
     from evals.copying_eval import nearest
     from evals.face_similarity_eval import leave_one_out
-    from evals.faces import measure_face, open_backend
-    from evals.images import read_image
-    from evals.skin_realism_eval import skin_features
+    from evals.faces import open_backend
     from lifeos.lora.families import base_hash
-    from lifeos.lora.sample import round_trip
     from lifeos.release_inputs import release_domain
 
+    far = persona.far if far is None else far
+    if not 0.0 < far < 1.0:
+        raise InputError(f"--far: accepted a rate above 0 and below 1, got {far:g}; next: leave it out, or 0.01")
+    references = _enough_references(persona)
     face_hash = hash_json([persona.face_backend, hash_folder(persona.face_folder, "**/*.onnx")])
     measurements = Measurements(artifacts, lambda: open_backend(persona.face_backend, persona.face_folder), face_hash)
-    references = sorted(persona.references.glob("*.png"))
-    training = sorted(persona.dataset.glob("*.png"))
-    if not references:
-        raise InputError(
-            f"{persona.references}: accepted PNG pictures held out of training, got none; next: add references"
-        )
     records = measurements.of_all(references, progress, "references")
     for path, record in zip(references, records, strict=True):
-        if record["embedding"] is None:
-            raise InputError(f"{path}: accepted exactly one face, got {record['reason']}; next: replace the picture")
-    training_records = measurements.of_all(training, progress, "training images")
-    domain = release_domain(persona, base_hash(persona.base), records[0]["size"])
-    # Faces of the bare base belong to one way of sampling and one set of prompts, as thresholds do.
-    null_hash = hash_json([domain, [_without_trigger(persona, prompt.text) for prompt in _null_prompts(persona)]])
-    bound_to = {"faces": face_hash, "nulls": null_hash}
-    strangers = _strangers(persona, artifacts, measurements, impostor_images, null_images, bound_to, progress)
-
-    drawn = round_trip([read_image(path) for path in references], persona.base, persona.family)
-    skin: list[dict[str, float | None]] = []
-    for image in drawn:
-        found = measure_face(measurements.backend, image)
-        skin.append({} if found.embedding is None else dict(skin_features(image, found.faces[0].points)))
-    features = sorted({name for row in skin for name in row})
+        if record["embedding"] is None or record["faces"] != 1:
+            got = record["reason"] or f"{record['faces']} faces"
+            raise InputError(f"{path}: accepted exactly one face, got {got}; next: replace the picture")
+    training_records = measurements.of_all(image_files(persona.dataset), progress, "training images")
+    domain = release_domain(persona, base_hash(persona.base), (persona.sampler.width, persona.sampler.height))
+    strangers = gather_strangers(
+        persona, artifacts, measurements, far=far, impostor_images=impostor_images, null_seeds=null_seeds,
+        bound_to={"faces": face_hash, "nulls": null_hash(persona, domain)}, progress=progress,
+    )  # fmt: skip
+    drawable, embeddings = _in_domain(persona, references, measurements.backend)
+    skin = _skin_rows(persona, drawable, measurements.backend)
     signatures = [np.asarray(record["signature"], dtype=np.float64) for record in training_records]
-    held_out_copy = [nearest(np.asarray(r["signature"], dtype=np.float64), signatures) for r in records]
+    own = [np.asarray(record["signature"], dtype=np.float64) for record in records]
+    held_out_copy = [nearest(signature, signatures) for signature in own] if signatures else []
     embedded = [record["embedding"] for record in training_records if record["embedding"] is not None]
-    embeddings = _array([record["embedding"] for record in records])
     calibration = build_calibration(
         persona.name,
         json.loads(json.dumps(measurements.backend_identity())),
@@ -123,86 +107,82 @@ def calibrate(
         strangers.identities,
         strangers.identities,
         strangers.nulls,
-        [{name: row.get(name) for name in features} for row in skin],
-        held_out_copy if signatures else [],
-        persona.far if far is None else far,
-        training=_array(embedded) if embedded else None,
+        skin,
+        held_out_copy,
+        far,
+        training=np.asarray(embedded, dtype=np.float32) if embedded else None,
+        null_seeds=strangers.null_seeds,
     )
     centre = np.asarray(calibration.centroid)
-    nulls = strangers.nulls @ centre if len(strangers.nulls) else np.zeros(0)
-    return calibration, Similarities(leave_one_out(embeddings), strangers.identities @ centre, nulls)
+    groups = [rows @ centre if len(rows) else np.zeros(0) for rows in (strangers.identities, strangers.nulls)]
+    return calibration, Similarities(leave_one_out(embeddings), *groups)
 
 
-def _strangers(
-    persona: "Persona", artifacts: Path, measurements: Measurements, impostor_images: Path | None, null_images: int,
-    bound_to: dict[str, str], progress: Progress,
-) -> Strangers:  # fmt: skip
-    path = persona.folder / IMPOSTORS_FILE
-    known, facts = _read(path)
-    if facts.get("faces") != bound_to["faces"]:
-        known = {}
-    if impostor_images is not None:
-        pictures = sorted(impostor_images.glob("*.png"))
-        rows = [r["embedding"] for r in measurements.of_all(pictures, progress, "impostors")]
-        known["identities"] = _array([row for row in rows if row is not None])
-    if "nulls" not in known or facts.get("nulls") != bound_to["nulls"]:
-        known["nulls"] = _sample_nulls(persona, artifacts, measurements, null_images, progress)
-    if not len(known.get("identities", ())) and not len(known["nulls"]):
+def _enough_references(persona: "Persona") -> list[Path]:
+    """Return the references; too few are refused before anything is opened or sampled."""
+    references = image_files(persona.references)
+    if len(references) < MINIMUM_REFERENCES:
         raise InputError(
-            f"{path}: accepted pictures of other people, got none; next: lifeos calibrate {persona.folder.name} "
-            "--impostors FOLDER"
+            f"{persona.references}: accepted at least {MINIMUM_REFERENCES} pictures held out of training "
+            f"({MINIMUM_REFERENCES + 1} for a band of skin), got {len(references)}; next: add "
+            f"{MINIMUM_REFERENCES + 1 - len(references)} that dataset/ does not hold"
         )
-    from safetensors.numpy import save
-
-    write_bytes(path, save(known, metadata=bound_to))
-    if "identities" not in known:
-        # Null seeds alone may calibrate: the bare base's people are strangers too. They count once.
-        return Strangers(known["nulls"], known["nulls"][:0])
-    return Strangers(known["identities"], known["nulls"])
+    return references
 
 
-def _sample_nulls(
-    persona: "Persona", artifacts: Path, measurements: Measurements, count: int, progress: Progress
-) -> NDArray[np.float32]:
-    """Faces of the base without a LoRA, f32[j,d], each from a noise of its own; images without a face give no row."""
-    from lifeos.lora.sample_once import sample_once
-    from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
+def _in_domain(
+    persona: "Persona", references: Sequence[Path], backend: "FaceBackend"
+) -> tuple[list["RgbImage | None"], NDArray[np.float32]]:
+    """Bring references to the size that the base draws.
 
-    prompts = _null_prompts(persona)
-    each, rows = -(-count // len(prompts)), []
-    for number, prompt in enumerate(prompts):
-        text = _without_trigger(persona, prompt.text)
-        first = FIRST_NULL_SEED + number * each
-        plan = SamplePlan(
-            prompts=(PlannedPrompt(prompt.id, text),), seeds=tuple(range(first, first + each)),
-            sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
-            width=persona.sampler.width, height=persona.sampler.height,
-            dtype=resolve_dtype(persona.sampler.dtype), family=persona.family,
-        )  # fmt: skip
-        result = sample_once(plan, persona.base, None, artifacts, progress)
-        rows += [r["embedding"] for r in measurements.of_all([i.path for i in result.images], progress, "null faces")]
-    return _array([row for row in rows if row is not None])
+    Returns:
+        u8[height,width,3] of each reference, None for one that had to be enlarged (its skin would be blurred), and the
+        embeddings f32[n,d] of their faces at that size.
+    """
+    from evals.faces import measure_face
+    from evals.faces.framing import cut, portrait_box
+    from evals.images import read_image
 
-
-def _null_prompts(persona: "Persona") -> list["Prompt"]:
-    return persona.prompts_a or persona.prompts_b
-
-
-def _without_trigger(persona: "Persona", text: str) -> str:
-    return " ".join(text.replace("{trigger}", "").replace("{class}", persona.class_word).split())
-
-
-def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
-    if not path.exists():
-        return {}, {}
-    from safetensors import SafetensorError, safe_open
-
-    try:
-        with safe_open(str(path), "numpy") as file:
-            return {name: file.get_tensor(name) for name in file.keys()}, dict(file.metadata() or {})  # noqa: SIM118
-    except SafetensorError as error:
-        raise InputError(f"{path}: accepted a safetensors file, got {error}; next: delete it and calibrate") from error
+    size = (persona.sampler.width, persona.sampler.height)
+    drawable: list[RgbImage | None] = []
+    rows = []
+    for path in references:
+        image = read_image(path)
+        held: RgbImage | None = image
+        if image.shape[1::-1] != size:
+            found = measure_face(backend, image)
+            box = portrait_box((image.shape[1], image.shape[0]), size, found.faces[0].points)
+            held = image = cut(image, box, size)
+            if box[2] - box[0] < size[0]:
+                held = None
+        found = measure_face(backend, image)
+        if found.embedding is None:
+            raise InputError(
+                f"{path}: accepted a face that is found at {size[0]} x {size[1]} too, got {found.reason}; "
+                "next: replace the picture"
+            )
+        drawable.append(held)
+        rows.append(found.embedding)
+    return drawable, np.asarray(rows, dtype=np.float32)
 
 
-def _array(rows: Sequence[Any]) -> NDArray[np.float32]:
-    return np.asarray(rows, dtype=np.float32) if len(rows) else np.zeros((0, 0), dtype=np.float32)
+def _skin_rows(
+    persona: "Persona", drawable: Sequence["RgbImage | None"], backend: "FaceBackend"
+) -> list[dict[str, float | None]]:
+    """Return skin features of each reference as the base's autoencoder gives it back; all None where there are none."""
+    from evals.faces import measure_face
+    from lifeos.lora.sample import round_trip
+
+    present = [image for image in drawable if image is not None]
+    drawn: Iterator[RgbImage] = iter(round_trip(present, persona.base, persona.family) if present else ())
+    rows: list[dict[str, float | None]] = []
+    for image in drawable:
+        features: dict[str, float | None] = {}
+        if image is not None:
+            back = next(drawn)
+            found = measure_face(backend, back)
+            if found.embedding is not None:
+                features = skin_of(back, found.faces[0].points)[0] or {}
+        rows.append(features)
+    names = sorted({name for row in rows for name in row})
+    return [{name: row.get(name) for name in names} for row in rows]

@@ -164,6 +164,9 @@ def calibrate(
     persona: Annotated[Path, typer.Argument(help="Persona folder.", metavar="PERSONA")],
     far: Annotated[float | None, typer.Option(help="False accept rate; default: the persona's own.")] = None,
     impostors: Annotated[Path | None, typer.Option(help="Pictures of others, one each.", metavar="FOLDER")] = None,
+    nulls: Annotated[
+        int | None, typer.Option(help="Seeds of the bare base to sample; default: enough.", min=2, metavar="N")
+    ] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG to draw; default: artifacts/reports.", metavar="FILE")] = None,
     as_json: _Json = False,
     artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
@@ -171,6 +174,7 @@ def calibrate(
     """Derive a persona's thresholds from its references, from strangers and from the base without a LoRA."""
     from lifeos.calibrate import calibrate as build
     from lifeos.persona import load_persona
+    from lifeos.report.calibration_lines import calibration_lines, calibration_notes
     from lifeos.report.calibration_plot import draw_calibration
     from lifeos.report.progress_bars import show_progress
     from lifeos.settings import load_project
@@ -179,21 +183,20 @@ def calibrate(
     loaded = load_persona(persona if persona.is_dir() else project.root / "personas" / persona)
     with show_progress() as progress:
         calibration, similarities = build(
-            loaded, artifacts or project.path("artifacts"), far=far, impostor_images=impostors, progress=progress
-        )
+            loaded, artifacts or project.path("artifacts"), far=far, impostor_images=impostors, null_seeds=nulls,
+            progress=progress,
+        )  # fmt: skip
     calibration.save(loaded.calibration)
     picture = plot or project.path("artifacts") / "reports" / f"calibration-{loaded.folder.name}.png"
     draw_calibration(calibration, similarities, picture)
     answer = {"schema": "lifeos.calibrate/1", "file": str(loaded.calibration), "sha256": calibration.content_hash,
               "far": calibration.far, "thresholds": calibration.thresholds, "counts": calibration.counts,
-              "plot": str(picture)}  # fmt: skip
+              "notes": calibration_notes(calibration), "plot": str(picture)}  # fmt: skip
     if as_json:
         print(json.dumps(answer, allow_nan=False))
         return 0
-    counts = ", ".join(f"{name} {count}" for name, count in calibration.counts.items())
-    print(f"{loaded.calibration}: false accept rate {calibration.far:g}; {counts}")
-    for name, value in calibration.thresholds.items():
-        print(f"  {name:24} {'not derived' if value is None else format(value, '.4f')}")
+    first, *rest = calibration_lines(calibration)
+    print("\n".join([f"{loaded.calibration}: {first}", *rest]))
     print(f"picture: {picture}")
     return 0
 
