@@ -100,14 +100,14 @@ def _owners(finding: Finding, images: set[Path]) -> bool:
 def _thumbnail(path: Path, side: int) -> str:
     from PIL import Image, ImageOps
 
-    from lifeos.lora.dataset_lint.rewrite import flattened
+    from lifeos.lora.srgb import opaque_srgb
 
     try:
         with warnings.catch_warnings(), Image.open(path) as image:
             warnings.simplefilter("ignore")
             # JPEGs are decoded at a fraction of their size.
             image.draft(None, (2 * side, 2 * side))
-            small = flattened(ImageOps.exif_transpose(image))
+            small = opaque_srgb(ImageOps.exif_transpose(image))[0]
             small.thumbnail((side, side))
             encoded = io.BytesIO()
             small.save(encoded, "JPEG", quality=_QUALITY)
