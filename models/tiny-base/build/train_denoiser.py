@@ -7,7 +7,6 @@ Pictures are mirrored in half of the steps and their caption's facing word with 
 
 from __future__ import annotations
 
-import argparse
 import json
 import time
 from pathlib import Path
@@ -17,6 +16,7 @@ import numpy as np
 import torch
 from captions import build_tokenizer, random_caption
 from train_vae import load_images
+from training import choose_device, training_parser
 
 
 def build_denoiser(vocabulary: int, bos: int, eos: int):  # type: ignore[no-untyped-def]
@@ -99,24 +99,13 @@ def main() -> None:
     """Train; checkpoint every 250 steps; save unet, text_encoder, tokenizer, scheduler folders of the moving average."""
     from diffusers import AutoencoderKL
 
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--steps", type=int, default=40000)
-    parser.add_argument("--batch", type=int, default=16)
-    parser.add_argument("--rate", type=float, default=8e-4)
-    parser.add_argument("--threads", type=int, default=0)
+    parser = training_parser(__doc__, steps=40000, batch=16, rate=8e-4)
     parser.add_argument("--compile", action="store_true", help="needs a C++ compiler; 17 %% less a step of 32 on two cores")
-    parser.add_argument("--seconds", type=float, default=1e9, help="stop with a checkpoint after this long")
-    parser.add_argument("--start-from", type=Path, help="assembled base to go on from where there is no checkpoint yet")
     parser.add_argument(
         "--export-only", action="store_true", help="write the folders from the last checkpoint and stop"
     )
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    half = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # twelve times slower without hardware
+    device, half = choose_device(arguments.threads)
     torch.manual_seed(0)
     tokenizer = build_tokenizer(arguments.run / "tokenizer")
     text, unet = build_denoiser(len(tokenizer), tokenizer.bos_token_id, tokenizer.eos_token_id)

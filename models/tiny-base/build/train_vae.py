@@ -7,7 +7,6 @@ pixel loss can place exactly.
 
 from __future__ import annotations
 
-import argparse
 import time
 from pathlib import Path
 
@@ -15,6 +14,7 @@ import checkpoint
 import numpy as np
 import torch
 import torch.nn.functional as F
+from training import choose_device, training_parser
 
 
 def load_images(folder: Path) -> torch.Tensor:
@@ -66,23 +66,12 @@ def details(x: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor, torch.Tensor]:
 
 def main() -> None:
     """Train, report every 100 steps, checkpoint every 250, save the diffusers folder at the end."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("data", type=Path)
-    parser.add_argument("run", type=Path)
-    parser.add_argument("--steps", type=int, default=6000)
-    parser.add_argument("--batch", type=int, default=8)
-    parser.add_argument("--rate", type=float, default=1.5e-3)
+    parser = training_parser(__doc__, steps=6000, batch=8, rate=1.5e-3)
     parser.add_argument(
         "--adversarial-from", type=float, default=0.6, help="share of the steps after which patches are judged"
     )
-    parser.add_argument("--threads", type=int, default=0)
-    parser.add_argument("--start-from", type=Path, help="assembled base to go on from where there is no checkpoint yet")
-    parser.add_argument("--seconds", type=float, default=1e9, help="stop with a checkpoint after this long")
     arguments = parser.parse_args()
-    if arguments.threads:
-        torch.set_num_threads(arguments.threads)
-    device = "cuda" if torch.cuda.is_available() else "cpu"
-    half = device == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # twelve times slower without hardware
+    device, half = choose_device(arguments.threads)
     torch.manual_seed(0)
     images = load_images(arguments.data).to(device)
     vae = build_vae().to(device, memory_format=torch.channels_last)
