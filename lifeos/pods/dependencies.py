@@ -28,6 +28,7 @@ from lifeos.pods.spec import Pod
 from lifeos.pods.uv_resolver import Conflict, Pinned, Solved, Target, Unavailable
 
 _SOURCE = "rules"
+_UNASKED = "required by another"
 
 
 @dataclass(frozen=True)
@@ -272,8 +273,10 @@ class _Judge:
                 rows.append((one.name, before, f"{given.version} with [{','.join(extras)}]"))
             elif one.name in moved and one.pinned != given.version:
                 rows.append((one.name, before, str(given.version)))
-        unasked = change.left_out - {one.name for one in self.asked.asked} - known
-        rows += [(name, "required by another", "left out") for name in sorted(unasked)]
+        asked = {one.name for one in self.asked.asked}
+        held = sorted({limit.package for limit in change.limits} & set(packages) - asked)
+        rows += [(name, _UNASKED, str(packages[name].version)) for name in held]
+        rows += [(name, _UNASKED, "left out") for name in sorted(change.left_out - asked - known)]
         return tuple(rows)
 
 

@@ -125,7 +125,11 @@ def _skews(packages: Mapping[str, Pinned], rules: Rules) -> Iterator[Violation]:
         ranges = {name: parse_range(text) for name, text in row.when.items()}
         if not all(name in packages and packages[name].version in found for name, found in ranges.items()):
             continue
-        repairs = [Limit(name, outside.specifier) for name, found in ranges.items() for outside in complement(found)]
+        repairs = [
+            limit
+            for name, found in ranges.items()
+            for limit in _limits(name, [outside.specifier for outside in complement(found)])
+        ]
         yield Violation(_finding(row.id, packages, list(ranges), row.reason, row.source), tuple(repairs))
 
 

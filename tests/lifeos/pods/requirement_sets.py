@@ -1,11 +1,26 @@
-"""Requirement sets of which the right verdict is known, and sets drawn by chance; all over the committed snapshot."""
+"""Requirement sets of which the right verdict is known, the shipped one, and sets drawn by chance."""
 
 import random
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
 
-SEED = 20261124
+from lifeos.settings import project_root
+
+SEED = 20261125
+BLACKWELL = "xformers-blackwell-too-new"
+# The verdict on requirements-pod.txt for every shipped pod.
+SHIPPED = {
+    "a40": "passed",
+    "a100-80": "passed",
+    "h100": "passed",
+    "h200": "passed",
+    "l40s": "passed",
+    "rtx4090": "passed",
+    "t4": "passed",
+    "b200": "failed",
+    "rtx5090": "failed",
+}
 
 
 @dataclass(frozen=True)
@@ -31,6 +46,15 @@ def known_sets():
             findings=tuple(row["findings"]),
         )
         for row in values["set"]
+    ]
+
+
+def shipped_sets():
+    """Return the shipped set for every pod of ``SHIPPED``."""
+    lines = (project_root() / "requirements-pod.txt").read_text(encoding="utf-8").splitlines()
+    return [
+        RequirementSet("the shipped set", pod, tuple(lines), verdict, () if verdict == "passed" else (BLACKWELL,))
+        for pod, verdict in SHIPPED.items()
     ]
 
 
