@@ -110,7 +110,9 @@ def write_lock(fix: DependencyFix, requirements: Path, pod: str) -> DependencyFi
         write_bytes(path, f"{_made_from(requirements)}\n{fix.lock_text}".encode())
     except OSError as error:
         raise InputError(f"{path}: accepted a folder to write in, got {error.strerror}; next: copy the file") from error
-    return replace(fix, command=f"uv pip install --no-deps -r {shlex.quote(str(path))}", lock=path)
+    # The command runs on the pod, where the checkout lies elsewhere.
+    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
+    return replace(fix, command=f"uv pip install --no-deps -r {shlex.quote(str(shown))}", lock=path)
 
 
 def judged_file(requirements: Path, pod: str) -> Path:

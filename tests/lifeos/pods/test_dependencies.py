@@ -229,7 +229,7 @@ def test_a_url_is_refused_before_anything_is_asked(judge):
         judge("a @ https://a.example/a-1-py3-none-any.whl\n")
 
 
-def test_the_lock_stands_beside_the_file_and_passes_the_same_gate(judge, tmp_path):
+def test_the_lock_stands_beside_the_file_and_passes_the_same_gate(judge, tmp_path, monkeypatch):
     releases = ("torch==2.10.0: b", "torch==2.13.0", "b==1")
     report = judge("torch\n", *releases)
     source = tmp_path / "sét of requirements.txt"
@@ -237,6 +237,8 @@ def test_the_lock_stands_beside_the_file_and_passes_the_same_gate(judge, tmp_pat
     fix = write_lock(report.fix, source, report.pod)
     assert fix.lock == tmp_path / "sét of requirements.h100.lock"
     assert fix.command == f"uv pip install --no-deps -r '{fix.lock}'"
+    monkeypatch.chdir(tmp_path)
+    assert write_lock(report.fix, source, report.pod).command.endswith(" -r 'sét of requirements.h100.lock'")
     assert hashlib.sha256(source.read_bytes()).hexdigest() == before
     again = judge(fix.lock.read_text(encoding="utf-8"), *releases)
     assert again.verdict.outcome is Outcome.PASSED
