@@ -110,9 +110,7 @@ def write_lock(fix: DependencyFix, requirements: Path, pod: str) -> DependencyFi
         write_bytes(path, f"{_made_from(requirements)}\n{fix.lock_text}".encode())
     except OSError as error:
         raise InputError(f"{path}: accepted a folder to write in, got {error.strerror}; next: copy the file") from error
-    # The command runs on the pod, where the checkout lies elsewhere.
-    shown = path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path
-    return replace(fix, command=f"uv pip install --no-deps -r {shlex.quote(str(shown))}", lock=path)
+    return replace(fix, command=f"uv pip install --no-deps -r {_shown(path)}", lock=path)
 
 
 def judged_file(requirements: Path, pod: str) -> Path:
@@ -134,9 +132,15 @@ def dependencies_verdict(requirements: Path, pod: Callable[[], Pod], cache: Path
     except InputError as error:
         return not_evaluated(str(error))
     verdict = report.verdict
-    command = f"lifeos validate-pod-deps --requirements {shlex.quote(str(requirements))} --pod {rented.name} --fix"
+    command = f"lifeos validate-pod-deps --requirements {_shown(requirements)} --pod {rented.name} --fix"
     next_step = f"; next: {command}" if verdict.outcome is Outcome.FAILED else ""
     return replace(verdict, reason=f"{path.name}: {verdict.reason}{next_step}")
+
+
+def _shown(path: Path) -> str:
+    # A command may run on the pod, where the checkout lies elsewhere; and rows of the history travel.
+    here = Path.cwd()
+    return shlex.quote(str(path.relative_to(here) if path.is_relative_to(here) else path))
 
 
 def _made_from(requirements: Path) -> str:

@@ -273,6 +273,8 @@ def test_the_gate_judges_the_lock_that_was_made_of_the_file_and_no_other(judge, 
 
     assert verdict().outcome is Outcome.FAILED
     assert "--pod h100 --fix" in verdict().reason
+    monkeypatch.chdir(tmp_path)
+    assert verdict().reason.endswith("--requirements 'sét of requirements.txt' --pod h100 --fix")
     write_lock(report.fix, source, "h100")
     assert verdict().outcome is Outcome.PASSED
     assert verdict().reason.startswith("sét of requirements.h100.lock: ")
