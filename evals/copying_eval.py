@@ -69,12 +69,12 @@ def nearest(signature: ArrayLike, training_signatures: ArrayLike) -> float:
     Raises:
         ValueError: another shape, no training picture, or values that are not finite.
     """
-    return float(_distances(signature, training_signatures).min())
+    return float(distances(signature, training_signatures).min())
 
 
 def nearest_index(signature: ArrayLike, training_signatures: ArrayLike) -> int:
     """Row of the training picture that ``nearest`` measures to; the first of equals. Raises what that raises."""
-    return int(_distances(signature, training_signatures).argmin())
+    return int(distances(signature, training_signatures).argmin())
 
 
 def copy_face(embedding: ArrayLike, training_embeddings: ArrayLike, centroid: ArrayLike) -> float:
@@ -97,7 +97,11 @@ def copy_face(embedding: ArrayLike, training_embeddings: ArrayLike, centroid: Ar
     return max(likeness(embedding, row) for row in rows) - likeness(embedding, centroid)
 
 
-def _distances(signature: ArrayLike, training_signatures: ArrayLike) -> NDArray[np.float64]:
+def distances(signature: ArrayLike, training_signatures: ArrayLike) -> NDArray[np.float64]:
+    """Distance to each training picture, float64 ``[n]``; ``nearest`` is the smallest of them. Raises what that raises.
+
+    Only the first picture is shifted and zoomed, so the distance back may differ a little.
+    """
     one = np.asarray(signature, dtype=np.float64)
     many = np.atleast_2d(np.asarray(training_signatures, dtype=np.float64))
     if one.shape != (SIGNATURE_LENGTH,) or many.ndim != 2 or many.shape[1] != SIGNATURE_LENGTH or not len(many):
