@@ -6,6 +6,7 @@ from packaging.version import Version
 from lifeos.errors import InputError
 from lifeos.pods.rule_tables import load_rules, rules_folder
 from lifeos.pods.snapshot import load_snapshot
+from lifeos.settings import project_root
 
 
 def test_every_row_has_a_source():
@@ -44,6 +45,18 @@ def test_the_factor_for_the_disk_is_what_the_measured_wheels_show():
     measured = [wheel for wheel in load_snapshot().wheels.values() if wheel.unpacked is not None]
     factor = sum(wheel.unpacked for wheel in measured) / sum(wheel.size for wheel in measured)
     assert 0 <= load_rules().tables.disk[0].unpacked_per_download - factor < 0.1
+
+
+def test_every_finding_is_described():
+    described = (project_root() / "docs" / "pods.md").read_text(encoding="utf-8")
+    tables = load_rules().tables
+    found = {row.id for rows in (tables.skew, tables.overwrite, tables.companion, tables.missing_wheel) for row in rows}
+    for name in ("rule_checks", "set_checks", "dependencies"):
+        source = (project_root() / "lifeos" / "pods" / f"{name}.py").read_text(encoding="utf-8")
+        found |= set(re.findall(r'"([a-z0-9]+(?:-[a-z0-9]+){2,})"', source))
+    assert {"resolver-conflict", "hash-mismatch"} < set(re.findall(r"`([a-z0-9-]+)`", described))
+    assert len(found) > 20
+    assert not [one for one in sorted(found) if f"`{one}`" not in described]
 
 
 def test_no_whole_set_stands_in_the_tables():
