@@ -89,8 +89,14 @@ def judge_dependencies(
         rules: other tables than the shipped.
 
     Raises:
-        InputError: the file cannot be read or holds what cannot be judged (a URL, a local path, another file).
+        InputError: the file cannot be read or holds what cannot be judged (a URL, a local path, another file), or the
+            pod's processor is none that the tables speak of.
     """
+    if not pod.platform.startswith("x86_64-"):
+        # Tables, snapshot and markers speak of x86-64: they would answer, and wrongly.
+        raise InputError(
+            f"pod {pod.name}: accepted an x86-64 platform, got {pod.platform}; next: lifeos gate pod on the pod itself"
+        )
     asked = read_asked(requirements, pod.python)
     rules, snapshot = rules or load_rules(), snapshot or load_snapshot()
     origins = Origins(Target(pod.platform, pod.python), asked, snapshot, rules, cache)
@@ -157,7 +163,7 @@ class _Judge:
 
     @cached_property
     def _missing(self) -> dict[str, DependencyFinding]:
-        return missing_wheels(self.asked, self.rules, self.snapshot, self.pod.python)
+        return missing_wheels(self.asked, self.rules, self.snapshot, self.pod)
 
     def report(self, found: Found, search: bool) -> DependencyReport:
         answer = found.answer

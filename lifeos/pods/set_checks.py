@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from lifeos.pods.asked_set import AskedSet
 from lifeos.pods.rule_checks import DependencyFinding, Violation
 from lifeos.pods.rule_tables import Rules
-from lifeos.pods.snapshot import Snapshot
+from lifeos.pods.snapshot import PLATFORM, Snapshot
 from lifeos.pods.spec import Pod
 from lifeos.pods.uv_resolver import Pinned
 from lifeos.pods.version_ranges import parse_range
@@ -68,7 +68,7 @@ def hash_violations(packages: Mapping[str, Pinned], asked: AskedSet, snapshot: S
     return [Violation(finding, ()) for finding in found]
 
 
-def missing_wheels(asked: AskedSet, rules: Rules, snapshot: Snapshot, python: str) -> dict[str, DependencyFinding]:
+def missing_wheels(asked: AskedSet, rules: Rules, snapshot: Snapshot, pod: Pod) -> dict[str, DependencyFinding]:
     """Return, by name, the pinned packages without a wheel: of any kind, or for this Python by the snapshot."""
     found = {}
     for one in asked.asked:
@@ -79,10 +79,10 @@ def missing_wheels(asked: AskedSet, rules: Rules, snapshot: Snapshot, python: st
             if one.name == row.package and one.pinned in parse_range(row.versions):
                 found[one.name] = DependencyFinding(row.id, packages, row.reason, row.source)
         release = snapshot.versions.get(one.name, {}).get(one.pinned)
-        # Another index may have other wheels, and of other Pythons the snapshot knows only some.
-        is_known = release is not None and python in snapshot.pythons and not asked.uv_options
-        if one.name not in found and is_known and release is not None and not release.serves(python):
+        # Another index may have other wheels; of other Pythons and a newer glibc the snapshot knows only some.
+        is_known = pod.python in snapshot.pythons and pod.platform == PLATFORM and not asked.uv_options
+        if one.name not in found and is_known and release is not None and not release.serves(pod.python):
             needs = f": it requires Python {release.requires_python}" if release.requires_python else ""
-            reason = f"no wheel for Python {python}{needs}"
+            reason = f"no wheel for Python {pod.python}{needs}"
             found[one.name] = DependencyFinding("no-wheel-for-python", packages, reason, snapshot.title)
     return found

@@ -22,6 +22,10 @@ if TYPE_CHECKING:
     from lifeos.pods.uv_resolver import Pinned
 
 
+PLATFORM = "x86_64-manylinux_2_28"
+"""For which a snapshot holds every wheel; as ``snapshot_seeds.toml`` says."""
+
+
 @dataclass(frozen=True)
 class Wheel:
     """One wheel: bytes to download, bytes unpacked (None: not measured), SHA-256."""

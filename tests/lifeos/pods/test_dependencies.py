@@ -23,10 +23,11 @@ def judge(tmp_path, monkeypatch):
     monkeypatch.setenv("UV_CACHE_DIR", str(tmp_path / "uv cache"))
     monkeypatch.setattr(metadata_origins, "pip_settings", dict)
 
-    def run(text, *releases, offline=True, pod=H100, **more):
+    def run(text, *releases, offline=True, pod=H100, committed=False, **more):
         path = tmp_path / "sét of requirements.txt"
         path.write_text(text, encoding="utf-8")
-        snapshot = toy_snapshot(tmp_path, *(releases or ("a==1: b>=1", "b==1", "b==2")))
+        toy = toy_snapshot(tmp_path, *(releases or ("a==1: b>=1", "b==1", "b==2")))
+        snapshot = load_snapshot() if committed else toy
         return judge_dependencies(path, pod, cache=tmp_path / "cache", offline=offline, snapshot=snapshot, **more)
 
     return run
@@ -169,6 +170,22 @@ def test_an_answer_that_leaves_out_what_was_asked_is_none(judge, index, names):
     assert report.verdict.outcome is Outcome.NOT_EVALUATED
     assert "leaves out a" in report.verdict.reason
     assert report.fix is None
+
+
+def test_a_processor_that_the_tables_do_not_speak_of_is_refused(judge):
+    with pytest.raises(InputError, match="accepted an x86-64 platform, got aarch64"):
+        judge("a==1\n", pod=H100.model_copy(update={"platform": "aarch64-manylinux_2_28"}))
+
+
+def test_no_wheel_for_this_python_is_said_only_where_all_wheels_are_known(judge):
+    def found(**changes):
+        report = judge("numpy==2.5.0\n", pod=H100.model_copy(update=changes), committed=True)
+        return report.verdict.outcome, ids(report)
+
+    assert found() == (Outcome.FAILED, ["no-wheel-for-python"])
+    assert found(python="3.12") == (Outcome.PASSED, [])
+    assert found(python="3.10") == (Outcome.NOT_EVALUATED, [])
+    assert found(platform="x86_64-manylinux_2_35") == (Outcome.NOT_EVALUATED, [])
 
 
 def test_a_wheel_that_no_row_speaks_of_is_not_evaluated_and_has_a_way_out(judge):
