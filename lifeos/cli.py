@@ -201,6 +201,37 @@ def calibrate(
     return 0
 
 
+@app.command("new-persona")
+def new_persona(
+    photographs: Annotated[Path, typer.Argument(help="Folder of photographs of one person.", metavar="FOLDER")],
+    name: Annotated[str, typer.Option(help="Name and folder; default: that of FOLDER.", metavar="NAME")] = "",
+    trigger: Annotated[str, typer.Option(help="Word that comes to mean the person; default: from the name.")] = "",
+    class_word: Annotated[str, typer.Option(help="What the person is one of.", metavar="WORD")] = "person",
+    base: Annotated[str, typer.Option(help="Base model, diffusers layout.", metavar="FOLDER")] = "models/tiny-base",
+    family: Annotated[str, typer.Option(help="Family of the base.")] = "tiny_base",
+    size: Annotated[str | None, typer.Option(help="Trained size; default: the base's.", metavar="WxH")] = None,
+    references: Annotated[int | None, typer.Option(help="How many to hold out; default: a quarter.")] = None,
+    seed: Annotated[int, typer.Option(help="Another seed holds out others.")] = 0,
+    no_faces: Annotated[bool, typer.Option("--no-faces", help="Do not ask for exactly one face.")] = False,
+    face_backend: Annotated[str, typer.Option(help="Face models that judge.", metavar="NAME")] = "yunet_sface",
+    face_folder: Annotated[str, typer.Option(help="Where their weights lie.", metavar="FOLDER")] = "models/faces",
+    into: Annotated[Path | None, typer.Option(help="Where to make it; default: personas/.", metavar="FOLDER")] = None,
+    as_json: _Json = False,
+    artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
+) -> int:
+    """Make a persona of photographs: upright PNG, training and held-out references, captions, prompts, recipe."""
+    from lifeos.new_persona.command import parse_size, run_new_persona
+    from lifeos.new_persona.plan import Request
+    from lifeos.settings import load_project
+
+    project = load_project()
+    request = Request(
+        photographs, into, name, trigger, class_word, base, family, parse_size(size), references, seed,
+        not no_faces, face_backend, face_folder,
+    )  # fmt: skip
+    return run_new_persona(request, project.root, artifacts or project.path("artifacts"), as_json=as_json)
+
+
 @app.command("lint-dataset")
 def lint_dataset(
     persona: Annotated[Path | None, typer.Option(help="Persona folder or name.", metavar="PERSONA")] = None,

@@ -1,0 +1,154 @@
+"""What a new persona will be called, trained on and judged with; decided and refused before a photograph is read."""
+
+import tomllib
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from lifeos.errors import InputError
+from lifeos.lora.families import get_family
+from lifeos.new_persona.naming import caption_of, check_caption, choose_trigger, persona_name, tokenizers_of
+
+Size = tuple[int, int]
+
+SHIPPED_BASE, SHIPPED_FACES, DEMO = "models/tiny-base", "models/faces", "personas/pistachio"
+_FALLBACK_SIZE = (512, 512)
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asked for; None and "" where the default decides.
+
+    Args:
+        photographs: folder of photographs.
+        into: folder that the persona's folder is made in; None: ``personas/`` of the checkout.
+        name: default the name of the folder of photographs.
+        trigger: default made from the name.
+        class_word: what the person is an instance of.
+        base: base model: a folder, or a name that is known elsewhere.
+        family: family of the base.
+        size: width, height that is trained and sampled; default what the base draws.
+        references: how many photographs to hold out; default a quarter.
+        seed: of the split.
+        faces: whether photographs must show exactly one face.
+        face_backend: the persona's face models.
+        face_folder: where their weights lie.
+    """
+
+    photographs: Path
+    into: Path | None = None
+    name: str = ""
+    trigger: str = ""
+    class_word: str = "person"
+    base: str = SHIPPED_BASE
+    family: str = "tiny_base"
+    size: Size | None = None
+    references: int | None = None
+    seed: int = 0
+    faces: bool = True
+    face_backend: str = "yunet_sface"
+    face_folder: str = SHIPPED_FACES
+
+
+@dataclass(frozen=True)
+class PersonaPlan:
+    """A request with every default filled in.
+
+    Args:
+        request: what was asked.
+        folder: the persona's folder to be.
+        name, trigger: as they will stand in ``persona.toml``.
+        base, face_folder: as they will stand there: relative to the checkout where they lie in it.
+        base_folder: the base on this machine, None where it is not here.
+        face_path: the face models on this machine.
+        size: width, height that is trained and sampled.
+        demo: the demo persona's settings where its base is taken; empty otherwise.
+        notes: what the user should know of these choices.
+    """
+
+    request: Request
+    folder: Path
+    name: str
+    trigger: str
+    base: str
+    base_folder: Path | None
+    face_folder: str
+    face_path: Path
+    size: Size
+    demo: dict[str, Any] = field(default_factory=dict)
+    notes: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> str:
+        """The caption that every training image starts with."""
+        return caption_of(self.trigger, self.request.class_word)
+
+
+def plan_persona(request: Request, root: Path) -> PersonaPlan:
+    """Fill in every default of a request and refuse what cannot become a persona.
+
+    Args:
+        request: what the user asked for.
+        root: the checkout.
+
+    Raises:
+        InputError: no folder of photographs or to make it in, a name that is no folder name or is taken, a trigger or
+            class word that the dataset lint would block, an unknown family, a size that the sampler does not take, or a
+            number of references below 1.
+    """
+    if not request.photographs.is_dir():
+        got = "a file" if request.photographs.exists() else "none there"
+        raise InputError(f"{request.photographs}: accepted a folder of photographs, got {got}; next: check the path")
+    name = persona_name(request.name or request.photographs.resolve().name)
+    into = root / "personas" if request.into is None else request.into
+    if not into.is_dir():
+        raise InputError(f"--into {into}: accepted an existing folder, got none there; next: make it")
+    folder = into / name
+    if folder.exists() or folder.is_symlink():
+        raise InputError(f"{folder}: accepted a free name, got a folder there; next: --name, or move it away")
+    if request.references is not None and request.references < 1:
+        raise InputError(f"--references: accepted 1 or more, got {request.references}; next: leave it out")
+    family = get_family(request.family)
+    base, base_folder = _place("--base", request.base, root)
+    tokenizers, notes = tokenizers_of(base_folder)
+    trigger, said = choose_trigger(request.trigger, name, tokenizers)
+    check_caption(trigger, request.class_word, tokenizers)
+    face_folder, face_path = _place("--face-folder", request.face_folder, root)
+    is_demo_base = base_folder is not None and base_folder.resolve() == (root / SHIPPED_BASE).resolve()
+    size = request.size or (family.image_size(base_folder) if base_folder else _FALLBACK_SIZE)
+    if any(side < 64 or side > 4096 or side % 8 for side in size):
+        raise InputError(
+            f"--size: accepted sides of 64 to 4096 pixels, multiples of 8, got {size[0]}x{size[1]}; "
+            "next: --size 512x512"
+        )
+    notes += said
+    if base_folder is None and request.size is None:
+        notes.append(f"size {size[0]} x {size[1]} is a guess: the base is not here to be asked; --size says another")
+    demo = _demo_settings(root) if is_demo_base else {}
+    return PersonaPlan(
+        request, folder, name, trigger, base, base_folder, face_folder, face_path or root / face_folder, size, demo,
+        tuple(notes),
+    )  # fmt: skip
+
+
+def _place(option: str, given: str, root: Path) -> tuple[str, Path | None]:
+    """Return a folder as the persona will name it, and where it lies here; None where it does not."""
+    for candidate in (Path(given).absolute(), root / given):
+        if given and candidate.is_dir():
+            inside = candidate.resolve().is_relative_to(root.resolve())
+            named = candidate.resolve().relative_to(root.resolve()) if inside else candidate
+            return named.as_posix(), candidate
+    if not given.strip():
+        raise InputError(f"{option}: accepted a folder or a name, got nothing; next: leave it out")
+    return given, None
+
+
+def _demo_settings(root: Path) -> dict[str, Any]:
+    """Return how the shipped base is best sampled and trained, as its demo says; empty where the demo is gone."""
+    try:
+        persona = tomllib.loads((root / DEMO / "persona.toml").read_text(encoding="utf-8"))
+        recipe = tomllib.loads((root / DEMO / "recipe.toml").read_text(encoding="utf-8"))
+        prompts = (root / DEMO / "prompts.toml").read_text(encoding="utf-8")
+        return {"sampler": persona["sampler"], "seeds": persona["seeds"], "recipe": recipe, "prompts": prompts}
+    except (OSError, ValueError, KeyError):
+        return {}
