@@ -309,7 +309,7 @@ def test(context: typer.Context) -> int:
     from lifeos.settings import project_root
 
     own_gates = main(["gate", "cheap"])
-    arguments = [sys.executable, "-m", "pytest", "tests", "-n", "2", *(context.obj or [])]
+    arguments = [sys.executable, "-m", "pytest", "tests", "-n", "2", "-p", "hypothesispytest", *(context.obj or [])]
     tests = subprocess.run(arguments, cwd=project_root(), check=False).returncode
     return own_gates or tests
 
