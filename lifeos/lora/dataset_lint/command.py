@@ -31,15 +31,16 @@ def lint_persona(
         InputError: the recipe cannot be used, or a folder cannot be listed.
     """
     from lifeos.lora.dataset_lint.lint import lint_dataset
-    from lifeos.lora.recipe import load_recipe
+    from lifeos.lora.recipe import find_folder, read_recipe
 
     written = recipe or persona.recipe
-    loaded = load_recipe(written) if recipe is not None or written.exists() else None
+    # The base of the recipe may lie on the pod alone: pictures and captions can be looked at without it.
+    loaded = read_recipe(written) if recipe is not None or written.exists() else None
     return lint_dataset(
         persona,
         _face_measure(persona, artifacts),
         artifacts,
-        dataset=None if loaded is None else loaded.dataset,
+        dataset=None if loaded is None else find_folder(written, loaded.dataset, "dataset"),
         trained_trigger=None if loaded is None else loaded.trigger,
         progress=progress,
     )
