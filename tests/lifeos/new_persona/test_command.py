@@ -150,6 +150,18 @@ def test_bad_input_is_one_line_and_leaves_nothing(run, tmp_path, monkeypatch, ar
     assert list((tmp_path / "into").iterdir()) == []
 
 
+def test_every_option_is_described():
+    import typer
+
+    from lifeos.cli import app
+
+    described = (project_root() / "docs/personas.md").read_text(encoding="utf-8")
+    command = typer.main.get_command(app).commands["new-persona"]
+    options = {option for parameter in command.params for option in parameter.opts if option.startswith("--")}
+    assert len(options) > 10
+    assert not [option for option in options - {"--artifacts", "--help"} if f"`{option}" not in described]
+
+
 def test_sizes():
     assert parse_size(None) is None
     assert parse_size("512") == (512, 512)
