@@ -18,6 +18,7 @@ from evals import history
 from lifeos.lora.recipe import load_recipe
 from lifeos.lora.sample import BATCH_SIZE
 from lifeos.lora.train import train_lora
+from lifeos.release_inputs import source_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 PERSONA = ROOT / "personas" / "pistachio"
@@ -47,6 +48,14 @@ def die(descriptor, data):
 os.write = die
 sys.exit(main(sys.argv[2:]))
 """
+
+
+@pytest.fixture(autouse=True)
+def same_code():
+    """Say so when somebody edited the code meanwhile: a release of other code is another one, and goes on with none."""
+    before = source_hash(ROOT)
+    yield
+    assert source_hash(ROOT) == before, "the code was edited while the test ran; run it again"
 
 
 @pytest.fixture
