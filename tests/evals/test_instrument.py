@@ -1,0 +1,78 @@
+"""The instrument's own verdict: which answers to known controls let the judge rule."""
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals import instrument
+from evals.instrument import Control, ControlResult, control_policy, instrument_verdict, refuse_to_rule
+from evals.policy import load_policy
+from evals.verdict import Outcome, failed, not_evaluated, passed
+
+GOOD = Control("good", True, ("a", "b"))
+BAD = Control("bad", False, ("a", "b"))
+ANSWERS = {"passed": passed("yes"), "failed": failed("no"), "not_evaluated": not_evaluated("who knows")}
+
+
+def result(control, *answers):
+    return ControlResult(control, {gate: ANSWERS[a] for gate, a in zip(control.gates, answers, strict=True)}, 24)
+
+
+def test_known_answers_let_the_judge_rule():
+    told = instrument_verdict([result(GOOD, "passed", "passed"), result(BAD, "passed", "failed")], [GOOD, BAD])
+    assert told.outcome is Outcome.PASSED
+    assert told.value == 0
+    assert "good (24), bad (24)" in told.reason
+
+
+@given(st.tuples(*[st.sampled_from(sorted(ANSWERS))] * 2))
+def test_a_positive_control_must_pass_every_gate(answers):
+    told = instrument_verdict([result(GOOD, *answers)], [GOOD])
+    assert (told.outcome is Outcome.PASSED) == (set(answers) == {"passed"})
+
+
+@given(st.tuples(*[st.sampled_from(sorted(ANSWERS))] * 2))
+def test_a_negative_control_must_fail_a_gate_and_nothing_else_refuses(answers):
+    told = instrument_verdict([result(BAD, *answers)], [BAD])
+    assert (told.outcome is Outcome.PASSED) == ("failed" in answers)
+    if "failed" not in answers:
+        assert told.outcome is Outcome.FAILED
+        assert told.value == 1
+
+
+def test_a_control_without_any_verdict_is_no_answer():
+    assert instrument_verdict([ControlResult(GOOD, {}, 24)], [GOOD]).outcome is Outcome.FAILED
+    assert instrument_verdict([ControlResult(BAD, {}, 24)], [BAD]).outcome is Outcome.FAILED
+
+
+def test_a_control_that_was_not_judged_blocks_and_is_named():
+    told = instrument_verdict([result(GOOD, "passed", "passed")], [GOOD, BAD])
+    assert told.outcome is Outcome.NOT_EVALUATED
+    assert "bad" in told.reason
+    assert instrument_verdict([], []).outcome is Outcome.NOT_EVALUATED
+
+
+def test_an_instrument_that_errs_rules_on_nothing():
+    verdicts = {"likeness": passed("fine", value=0.7), "skin_realism": failed("rough")}
+    assert refuse_to_rule(verdicts, passed("seen")) == verdicts
+    for blind in (failed("blind"), not_evaluated("not asked")):
+        ruled = refuse_to_rule(verdicts, blind)
+        assert {verdict.outcome for verdict in ruled.values()} == {Outcome.NOT_EVALUATED}
+        assert all(blind.reason in verdict.reason for verdict in ruled.values())
+
+
+def test_the_controls_name_gates_that_the_policy_has():
+    rules = load_policy().rules
+    controls = [value for value in vars(instrument).values() if isinstance(value, Control)]
+    assert len(controls) == 7
+    assert not [(c.name, gate) for c in controls for gate in c.gates if gate not in rules]
+
+
+@pytest.mark.parametrize(("images", "prompts"), [(3, 1), (24, 8), (1000, 100)])
+def test_counts_are_lowered_to_what_there_is_and_never_raised(images, prompts):
+    policy = load_policy()
+    for gate, rule in control_policy(policy, images, prompts).rules.items():
+        before = policy.rules[gate]
+        assert rule.minimum_images == min(images, before.minimum_images)
+        assert rule.minimum_prompts == min(prompts, before.minimum_prompts)
+        assert rule.threshold == before.threshold
