@@ -18,6 +18,7 @@ from evals.content_hash import hash_json
 from evals.inference import comparisons_needed
 from lifeos.errors import InputError
 from lifeos.lora.dataset import image_files
+from lifeos.lora.dataset_lint.finding import quoted
 from lifeos.measure import Measurements
 from lifeos.processor import resolve_dtype
 from lifeos.progress import Progress
@@ -85,7 +86,7 @@ def gather_strangers(
         if "identities" in known and impostor_images is None:
             raise InputError(
                 f"{path}: accepted strangers that {persona.face_backend} embedded, got those of other face models; "
-                f"next: lifeos calibrate {persona.folder.name} --impostors PICTURES, or move the file away"
+                f"next: lifeos calibrate {quoted(persona.folder)} --impostors PICTURES, or move the file away"
             )
         known = {}
     if impostor_images is not None:
@@ -113,7 +114,7 @@ def _wanted(persona: "Persona", far: float, identities: int, needed: int, asked:
         raise InputError(
             f"{persona.folder.name}: far {far:g}: accepted at least {comparisons_needed(far)} independent impostor "
             f"identities or null seeds, got {identities} identities and {seeds} seeds; next: lifeos calibrate "
-            f"{persona.folder.name} --nulls {needed}, or --far {rate:g}"
+            f"{quoted(persona.folder)} --nulls {needed}, or --far {rate:g}"
         )
     return seeds
 
