@@ -20,6 +20,7 @@ from evals.calibration_statistics import (
     copy_distances,
     copy_face_p95,
     genuine_quantile,
+    metric_bands,
     skin_bands,
     skin_z_band,
     unit_rows,
@@ -29,7 +30,7 @@ from evals.content_hash import canonical_json, hash_bytes, hash_json
 from evals.errors import InputError
 from evals.face_similarity_eval import centroid, leave_one_out
 from evals.inference import clopper_pearson_interval, comparisons_needed, quantile_bounds, upper_quantile
-from evals.policy import CALIBRATION_KEYS
+from evals.policy import CALIBRATION_KEYS, calibration_keys
 
 SCHEMA = "lifeos.calibration/1"
 LEVEL = 0.95
@@ -47,11 +48,11 @@ class Calibration:
         persona: name of the persona, for the reader only; no threshold depends on it.
         backend: identity of the face backend (name, weights' SHA-256, licence, detector size).
         domain: what the images come from (base hash, image size, sampler ...).
-        references_hash: SHA-256 over the reference embeddings, skin features and copy distances.
+        references_hash: SHA-256 over the reference embeddings, skin features, copy distances and family metrics.
         far: false accept rate that ``tau`` was set for, in (0, 1).
         centroid: unit mean direction of the reference embeddings, d numbers.
-        thresholds: numbers by name, one for each of ``evals.policy.CALIBRATION_KEYS``; None where nothing was handed
-            in to derive it from.
+        thresholds: numbers by name, one for each of ``evals.policy.CALIBRATION_KEYS``, and for those of the metric
+            families that were there when it was made; None where nothing was handed in to derive it from.
         tau_interval: distribution-free 95 % bounds of the quantile behind ``tau``; None on a side that the number of
             comparisons cannot bound.
         tau_group: which group set ``tau``: impostors, impostor_images or nulls.
@@ -81,12 +82,14 @@ class Calibration:
         return hash_json({key: value for key, value in self.to_json().items() if key != "persona"})
 
     def threshold(self, key: str) -> float | None:
-        """Return the number called ``key``, or None where it could not be derived.
+        """Return the number called ``key``; None where it could not be derived, or is younger than the calibration.
 
         Raises:
-            KeyError: ``key`` is none of ``CALIBRATION_KEYS``.
+            KeyError: ``key`` is none of ``evals.policy.calibration_keys()``.
         """
-        return self.thresholds[key]
+        if key not in calibration_keys():
+            raise KeyError(key)
+        return self.thresholds.get(key)
 
     def mismatch(self, backend: Mapping[str, Any] | None, domain: Mapping[str, Any] | None) -> str | None:
         """Return why this calibration does not hold for a backend and a domain, or None when it does.
@@ -107,7 +110,7 @@ class Calibration:
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
-        """Read what ``to_json`` wrote.
+        """Read what ``to_json`` wrote, today or before a metric family came or went: only its own thresholds are lost.
 
         Raises:
             InputError: the schema is another one, a key is missing or unknown, or a number is not finite.
@@ -120,7 +123,7 @@ class Calibration:
             raise unusable("the keys of a calibration", f"missing or unknown {', '.join(wrong)}")
         try:
             canonical_json(fields)
-            if set(fields["thresholds"]) != set(CALIBRATION_KEYS):
+            if not set(CALIBRATION_KEYS) <= set(fields["thresholds"]):
                 raise ValueError("thresholds must name " + ", ".join(CALIBRATION_KEYS))
             low, high = fields["tau_interval"]
             calibration = cls(
@@ -173,6 +176,7 @@ def build_calibration(
     *,
     training: NDArray[np.floating] | None = None,
     null_seeds: int | None = None,
+    reference_metrics: Sequence[Mapping[str, float | None]] = (),
 ) -> Calibration:
     """Derive every threshold of one persona from references, strangers and the bare base.
 
@@ -198,6 +202,8 @@ def build_calibration(
         far: false accept rate in (0, 1).
         training: float [t, d], unit rows: embeddings of the training images, for the face-copy band; None: no band.
         null_seeds: how many seeds the nulls were drawn from, faceless images included; for the record only.
+        reference_metrics: values of the metric families for each reference (already passed through the VAE), None
+            where unmeasured; may be empty.
 
     Raises:
         InputError: shapes or lengths do not fit, a number is not finite, a row is not of unit length, there are too few
@@ -213,7 +219,11 @@ def build_calibration(
     fewest = 0 if len(nulls) >= _FEWEST_STRANGERS else _FEWEST_STRANGERS
     impostors = unit_rows("impostors", impostors, fewest, dimension)
     impostor_images = unit_rows("impostor_images", impostor_images, len(impostors), dimension)
-    for name, given in (("reference_skin", reference_skin), ("held_out_copy", held_out_copy)):
+    for name, given in (
+        ("reference_skin", reference_skin),
+        ("held_out_copy", held_out_copy),
+        ("reference_metrics", reference_metrics),
+    ):
         if len(given) not in (0, len(references)):
             raise unusable(f"{name} for each of {len(references)} references", str(len(given)))
     comparisons, needed = len(impostors) + len(nulls), comparisons_needed(far, LEVEL)
@@ -261,12 +271,13 @@ def build_calibration(
         "skin_z_high": skin_high,
         "copy_face_p95": copy_face_p95(references, training, dimension),
         "copy_image_distance": COPY_FRACTION * min(copies) if copies else None,
+        **metric_bands(reference_metrics),
     }
     return Calibration(
         persona=persona,
         backend=_plain(backend),
         domain=_plain(domain),
-        references_hash=_references_hash(references, reference_skin, copies),
+        references_hash=_references_hash(references, reference_skin, copies, reference_metrics),
         far=far,
         centroid=tuple(float(x) for x in centre),
         thresholds=thresholds,
@@ -301,10 +312,14 @@ def _direction(references: NDArray[np.float64]) -> NDArray[np.float64]:
 
 
 def _references_hash(
-    references: NDArray[np.float64], skin: Sequence[Mapping[str, float | None]], copies: Sequence[float]
+    references: NDArray[np.float64],
+    skin: Sequence[Mapping[str, float | None]],
+    copies: Sequence[float],
+    metrics: Sequence[Mapping[str, float | None]],
 ) -> str:
     rows = hash_bytes(np.ascontiguousarray(references, dtype="<f8").tobytes())
-    return hash_json({"embeddings": rows, "skin": _plain([dict(row) for row in skin]), "copies": list(copies)})
+    seen = {"skin": _plain([dict(row) for row in skin]), "metrics": _plain([dict(row) for row in metrics])}
+    return hash_json({"embeddings": rows, "copies": list(copies), **seen})
 
 
 def _plain(obj: Any) -> Any:

@@ -67,14 +67,39 @@ def skin_z_band(features: Sequence[Mapping[str, float | None]]) -> tuple[float |
         value = skin_z(own, skin_bands(others))
         if value is not None:
             z.append(value)
-    if len(z) < MINIMUM_REFERENCES:
-        return None, None, len(z)
+    return (*_prediction_band(z), len(z))
+
+
+def metric_bands(rows: Sequence[Mapping[str, float | None]]) -> dict[str, float | None]:
+    """Return ``NAME_low`` and ``NAME_high`` for each metric of the metric families: the band of one more genuine image.
+
+    One more image leaves it with a chance of 1 %, as in ``skin_z_band``. Both are None with fewer than four values, or
+    where these do not vary.
+
+    Args:
+        rows: values of all families for each reference, as the base's autoencoder gave it back; None where unmeasured.
+
+    Raises:
+        InputError: a value is NaN or infinite.
+    """
+    bands: dict[str, float | None] = {}
+    for name in sorted({name for row in rows for name in row}):
+        values = [value for row in rows if (value := row.get(name)) is not None]
+        if not np.isfinite(values).all():
+            raise unusable(f"finite values of {name}", "NaN or infinity")
+        bands[f"{name}_low"], bands[f"{name}_high"] = _prediction_band(values)
+    return bands
+
+
+def _prediction_band(values: Sequence[float]) -> tuple[float | None, float | None]:
+    if len(values) < MINIMUM_REFERENCES:
+        return None, None
     from scipy.special import stdtrit
 
-    median = float(np.median(z))
-    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(np.array(z) - median)))
-    half = float(stdtrit(len(z) - 1, 1.0 - SKIN_OUTSIDE / 2.0)) * sigma * math.sqrt(1.0 + 1.0 / len(z))
-    return (median - half, median + half, len(z)) if half > 0.0 else (None, None, len(z))
+    median = float(np.median(values))
+    sigma = _MAD_TO_SIGMA * float(np.median(np.abs(np.array(values) - median)))
+    half = float(stdtrit(len(values) - 1, 1.0 - SKIN_OUTSIDE / 2.0)) * sigma * math.sqrt(1.0 + 1.0 / len(values))
+    return (median - half, median + half) if half > 0.0 else (None, None)
 
 
 def copy_face_p95(

@@ -8,31 +8,19 @@ import math
 import re
 import tomllib
 from dataclasses import asdict, dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from evals.content_hash import hash_json
 from evals.errors import InputError
+from evals.metric_families import families
 
 SCHEMA = "lifeos.policy/1"
 DEFAULT_POLICY = Path(__file__).with_name("policy.toml")
 
-# A policy without a rule for one of these is refused: a gate nobody configured must not pass for want of a threshold.
-ROW_GATES = (
-    "face_rate",
-    "likeness",
-    "likeness_tail",
-    "likeness_norm",
-    "worst_prompt",
-    "ceiling",
-    "skin_realism",
-    "copy_image",
-    "copy_face",
-    "image_flat",
-    "champion",
-)
-
-# Names that a threshold may take from a calibration, as "calibration:tau" or "calibration:tau-0.05".
+# Names that a threshold may take from a calibration, as "calibration:tau" or "calibration:tau-0.05"; beside them stand
+# those of the metric families.
 CALIBRATION_KEYS = (
     "tau",
     "impostor_mean",
@@ -50,7 +38,9 @@ CALIBRATION_KEYS = (
     "copy_image_distance",
 )
 
-METRICS = ("face_count", "likeness", "skin_z", "copy_image", "copy_face", "flat")
+# Metrics of the persona itself: nothing is judged by them without its calibration.
+PERSONA_METRICS = ("likeness", "skin_z", "copy_image", "copy_face")
+METRICS = ("face_count", "flat", *PERSONA_METRICS)
 
 _REFERENCE = re.compile(r"calibration:([a-z0-9_]+?)(?:([+-])([0-9]*\.?[0-9]+))?")
 _COMMON_KEYS = {"statistic", "metric", "direction", "threshold", "compares", "minimum_images", "minimum_prompts"}
@@ -91,7 +81,7 @@ class Rule:
     """What one gate measures over the image rows and what it is compared with.
 
     Args:
-        gate: one of ``ROW_GATES``.
+        gate: one of ``row_gates()``.
         statistic: one of ``STATISTICS``; the judge defines each.
         metric: key of the image rows' ``metrics``.
         direction: ``"at_least"`` or ``"at_most"``: on which side of the threshold the gate passes, the threshold
@@ -128,8 +118,11 @@ class Rule:
 
     @property
     def needs_calibration(self) -> bool:
-        """True for every rule on a metric that is measured against the persona's references."""
-        return self.metric not in ("face_count", "flat")
+        """True for every rule on a metric that is measured against the persona's references, or with a number of
+        the calibration.
+        """
+        compared = (self.threshold, self.limit, *(self.scale or ()), *(self.band or ()))
+        return self.metric in PERSONA_METRICS or any(number is not None and number.key for number in compared)
 
 
 @dataclass(frozen=True)
@@ -138,7 +131,7 @@ class Policy:
 
     Args:
         level: confidence of intervals, in (0, 1); a compared bound is one-sided at this level.
-        rules: one a gate, keyed by gate id, in the order of ``ROW_GATES``.
+        rules: one a gate, keyed by gate id, in the order of ``row_gates()``.
     """
 
     level: float
@@ -152,23 +145,65 @@ class Policy:
         )
 
 
+@cache
+def row_gates() -> tuple[str, ...]:
+    """Return the ids of all gates that are judged from image rows: those that the shipped policy has a rule for.
+
+    Another policy without a rule for one of these is refused: a gate nobody configured must not pass for want of a
+    threshold.
+
+    Raises:
+        InputError: the shipped policy cannot be read.
+    """
+    return tuple(_gate_tables(DEFAULT_POLICY))
+
+
+def stated_proofs() -> dict[str, str]:
+    """Return what a pass proves, by gate id, for every rule of the shipped policy that states it (``proves``).
+
+    A rule that the gates' manifest does not list is a soft gate and must state it.
+
+    Raises:
+        InputError: the shipped policy cannot be read.
+    """
+    tables = _gate_tables(DEFAULT_POLICY)
+    return {gate: row["proves"] for gate, row in tables.items() if isinstance(row, dict) and "proves" in row}
+
+
+def metric_names() -> tuple[str, ...]:
+    """Return every metric that a rule may name: the persona's own and those of the metric families."""
+    return (*METRICS, *(name for family in families() for name in family.metrics))
+
+
+def calibration_keys() -> tuple[str, ...]:
+    """Return every key that a rule may take from a calibration."""
+    return (*CALIBRATION_KEYS, *(key for family in families() for key in family.calibration_keys))
+
+
 def load_policy(path: Path = DEFAULT_POLICY) -> Policy:
     """Read and validate a policy file.
 
     Raises:
-        InputError: the file is missing, is not TOML, lacks a rule for a gate of ``ROW_GATES``, or holds an unknown
+        InputError: the file is missing, is not TOML, lacks a rule for a gate of ``row_gates()``, or holds an unknown
             gate, key, statistic, metric, calibration key, or a number out of its range.
     """
-    path = Path(path)
+    return parse_policy(_read_toml(Path(path)), Path(path).name)
+
+
+def _gate_tables(path: Path) -> dict[str, Any]:
+    tables = _read_toml(path).get("gates")
+    return tables if isinstance(tables, dict) else {}
+
+
+def _read_toml(path: Path) -> dict[str, Any]:
     try:
         text = path.read_text(encoding="utf-8")
     except (OSError, UnicodeDecodeError) as error:
         raise InputError(f"{path}: accepted a readable policy file, got {error}; next: pass --policy FILE") from error
     try:
-        data = tomllib.loads(text)
+        return tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InputError(f"{path}: accepted TOML, got {error}; next: edit {path.name}") from error
-    return parse_policy(data, path.name)
 
 
 def parse_policy(data: dict[str, Any], name: str = "policy") -> Policy:
@@ -187,8 +222,8 @@ def parse_policy(data: dict[str, Any], name: str = "policy") -> Policy:
         raise reader.error("level", "a number above 0.5 and below 1", level)
     if not isinstance(data["gates"], dict):
         raise reader.error("gates", "a table a gate", data["gates"])
-    reader.keys("gates", data["gates"], set(ROW_GATES), set())
-    return Policy(level, {gate: _parse_rule(reader, gate, data["gates"][gate]) for gate in ROW_GATES})
+    reader.keys("gates", data["gates"], set(row_gates()), set())
+    return Policy(level, {gate: _parse_rule(reader, gate, data["gates"][gate]) for gate in row_gates()})
 
 
 def _parse_rule(reader: "_Reader", gate: str, row: Any) -> Rule:
@@ -197,18 +232,20 @@ def _parse_rule(reader: "_Reader", gate: str, row: Any) -> Rule:
         raise reader.error(where, "a table", row)
     statistic = reader.choice(f"{where}.statistic", row.get("statistic"), STATISTICS)
     required, optional = _OWN_KEYS[statistic]
-    reader.keys(where, row, _COMMON_KEYS | required, optional)
+    reader.keys(where, row, _COMMON_KEYS | required, optional | {"proves"})
+    if "proves" in row:
+        reader.text(f"{where}.proves", row["proves"])
     rule = Rule(
         gate=gate,
         statistic=statistic,
-        metric=reader.choice(f"{where}.metric", row["metric"], METRICS),
+        metric=reader.choice(f"{where}.metric", row["metric"], metric_names()),
         direction=reader.choice(f"{where}.direction", row["direction"], ("at_least", "at_most")),
         threshold=reader.reference(f"{where}.threshold", row["threshold"]),
         compares=reader.choice(f"{where}.compares", row["compares"], ("point", "bound")),
         minimum_images=reader.count(f"{where}.minimum_images", row["minimum_images"]),
         minimum_prompts=reader.count(f"{where}.minimum_prompts", row["minimum_prompts"]),
         equals=reader.number(f"{where}.equals", row["equals"]) if "equals" in row else None,
-        requires=reader.choice(f"{where}.requires", row["requires"], METRICS) if "requires" in row else None,
+        requires=reader.choice(f"{where}.requires", row["requires"], metric_names()) if "requires" in row else None,
         limit=reader.reference(f"{where}.limit", row["limit"]) if "limit" in row else None,
         missing_value=reader.number(f"{where}.missing_value", row["missing_value"]) if "missing_value" in row else None,
         scale=reader.pair(f"{where}.scale", row["scale"]) if "scale" in row else None,
@@ -264,6 +301,11 @@ class _Reader:
             raise self.error(key, "one of " + ", ".join(accepted), value)
         return value
 
+    def text(self, key: str, value: object) -> str:
+        if not isinstance(value, str) or not value.strip():
+            raise self.error(key, "a text", value)
+        return value
+
     def number(self, key: str, value: object) -> float:
         try:
             number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
@@ -288,8 +330,8 @@ class _Reader:
         if not isinstance(value, str):
             return Reference(self.number(key, value))
         match = _REFERENCE.fullmatch(value)
-        if match is None or match[1] not in CALIBRATION_KEYS:
-            accepted = "a number or calibration:KEY[+-NUMBER] with KEY one of " + ", ".join(CALIBRATION_KEYS)
+        if match is None or match[1] not in calibration_keys():
+            accepted = "a number or calibration:KEY[+-NUMBER] with KEY one of " + ", ".join(calibration_keys())
             raise self.error(key, accepted, value)
         return Reference(float(f"{match[2]}{match[3]}") if match[2] else 0.0, match[1])
 

@@ -16,7 +16,7 @@ def test_architecture_imports(gate, inputs):
 
 def test_manifest_complete(gate, inputs, manifest):
     root = inputs.project.root
-    written = project_checks.written_gates(root / "gates")
+    written = project_checks.written_gates(root / "gates", manifest.from_policy)
     gate(project_checks.manifest_verdict(manifest, written, project_checks.must_block_ids(root / "tests/must_block")))
 
 

@@ -17,7 +17,7 @@ from evals.calibration_statistics import MINIMUM_REFERENCES
 from evals.content_hash import hash_folder, hash_json
 from lifeos.errors import InputError
 from lifeos.lora.dataset import image_files
-from lifeos.measure import Measurements, skin_of
+from lifeos.measure import Measurements, families_of, skin_of
 from lifeos.progress import Progress, silent
 from lifeos.strangers import NULL_IMAGES, gather_strangers, null_hash
 
@@ -94,7 +94,7 @@ def calibrate(
         bound_to={"faces": face_hash, "nulls": null_hash(persona, domain)}, progress=progress,
     )  # fmt: skip
     drawable, embeddings = _in_domain(persona, references, measurements.backend)
-    skin = _skin_rows(persona, drawable, measurements.backend)
+    skin, metrics = _drawn_rows(persona, drawable, measurements.backend)
     signatures = [np.asarray(record["signature"], dtype=np.float64) for record in training_records]
     own = [np.asarray(record["signature"], dtype=np.float64) for record in records]
     held_out_copy = [nearest(signature, signatures) for signature in own] if signatures else []
@@ -112,6 +112,7 @@ def calibrate(
         far,
         training=np.asarray(embedded, dtype=np.float32) if embedded else None,
         null_seeds=strangers.null_seeds,
+        reference_metrics=metrics,
     )
     centre = np.asarray(calibration.centroid)
     groups = [rows @ centre if len(rows) else np.zeros(0) for rows in (strangers.identities, strangers.nulls)]
@@ -166,23 +167,34 @@ def _in_domain(
     return drawable, np.asarray(rows, dtype=np.float32)
 
 
-def _skin_rows(
+def _drawn_rows(
     persona: "Persona", drawable: Sequence["RgbImage | None"], backend: "FaceBackend"
-) -> list[dict[str, float | None]]:
-    """Return skin features of each reference as the base's autoencoder gives it back; all None where there are none."""
+) -> tuple[list[dict[str, float | None]], list[dict[str, float | None]]]:
+    """Return skin features, and metrics of the families, of each reference as the base's autoencoder gives it back.
+
+    All are None where there is no such picture or no face in it.
+    """
     from evals.faces import measure_face
     from lifeos.lora.sample import round_trip
 
     present = [image for image in drawable if image is not None]
     drawn: Iterator[RgbImage] = iter(round_trip(present, persona.base, persona.family) if present else ())
-    rows: list[dict[str, float | None]] = []
+    skin: list[dict[str, float | None]] = []
+    metrics: list[dict[str, float | None]] = []
     for image in drawable:
-        features: dict[str, float | None] = {}
+        skin.append({})
+        metrics.append({})
         if image is not None:
             back = next(drawn)
             found = measure_face(backend, back)
-            if found.embedding is not None:
-                features = skin_of(back, found.faces[0].points)[0] or {}
-        rows.append(features)
+            points = None if found.embedding is None else found.faces[0].points
+            if points is not None:
+                skin[-1] = skin_of(back, points)[0] or {}
+            metrics[-1] = dict(families_of(back, points, found.reason).values)
+    return _filled(skin), _filled(metrics)
+
+
+def _filled(rows: Sequence[dict[str, float | None]]) -> list[dict[str, float | None]]:
+    """Return the rows with the same names in each, None where a row had none."""
     names = sorted({name for row in rows for name in row})
     return [{name: row.get(name) for name in names} for row in rows]

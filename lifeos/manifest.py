@@ -33,6 +33,7 @@ class _ManifestFile(BaseModel):
     model_config = ConfigDict(extra="forbid", frozen=True)
 
     gate: Annotated[list[GateRow], Field(min_length=1)]
+    unlisted_rules: Phase | None = None
 
     @model_validator(mode="after")
     def _ids_are_unique(self) -> "_ManifestFile":
@@ -45,10 +46,15 @@ class _ManifestFile(BaseModel):
 
 @dataclass(frozen=True)
 class Manifest:
-    """All gates, in the order in which they are shown."""
+    """All gates, in the order in which they are shown.
+
+    ``from_policy`` are those that the file does not list: soft rules of the policy, which state themselves what they
+    prove. They stand in ``gates`` too.
+    """
 
     path: Path
     gates: tuple[GateRow, ...]
+    from_policy: tuple[GateRow, ...] = ()
 
     def phase(self, phase: str) -> tuple[GateRow, ...]:
         """Return the gates of one phase."""
@@ -67,13 +73,34 @@ def default_manifest() -> Path:
 def load_manifest(path: Path) -> Manifest:
     """Read a manifest.
 
+    With ``unlisted_rules = PHASE`` in it, every rule of the shipped policy that it does not list is a soft gate of that
+    phase: a metric family gets its gate by its line in the policy alone.
+
     Raises:
-        InputError: no such file, no TOML, an unknown key, phase, severity or need, a repeated id, no gate at all.
+        InputError: no such file, no TOML, an unknown key, phase, severity or need, a repeated id, no gate at all, or an
+            unlisted rule that does not state what it proves.
     """
     try:
-        return Manifest(Path(path), tuple(_ManifestFile.model_validate(read_toml(path)).gate))
+        file = _ManifestFile.model_validate(read_toml(path))
     except ValidationError as error:
         raise InputError(validation_line(path, error, "edit the manifest")) from error
+    unlisted = () if file.unlisted_rules is None else _unlisted_rules(file, file.unlisted_rules)
+    return Manifest(Path(path), (*file.gate, *unlisted), unlisted)
+
+
+def _unlisted_rules(file: _ManifestFile, phase: Phase) -> tuple[GateRow, ...]:
+    from evals.policy import DEFAULT_POLICY, row_gates, stated_proofs
+
+    listed, proofs = {row.id for row in file.gate}, stated_proofs()
+    rows = []
+    for gate in row_gates():
+        if gate in listed:
+            continue
+        try:
+            rows.append(GateRow(id=gate, phases=[phase], severity="soft", proves=proofs.get(gate, "")))
+        except ValidationError as error:
+            raise InputError(validation_line(DEFAULT_POLICY, error, f"state what gates.{gate} proves")) from error
+    return tuple(rows)
 
 
 def missing_needs(row: GateRow, declared: frozenset[str]) -> list[str]:

@@ -16,13 +16,14 @@ if TYPE_CHECKING:
     from evals.calibration import Calibration
     from evals.faces import FaceBackend, Points
     from evals.images import RgbImage
+    from evals.metric_families import Measured
 
 
 # Skin is scored on faces of at least 92 pixels between the eyes in photographs of 512 pixels and more; smaller images
 # (the embedded base draws 128 to 256 pixels) ask for the same share of their side.
 LARGEST_MINIMUM_INTER_OCULAR = 92.0
 MINIMUM_INTER_OCULAR_SHARE = LARGEST_MINIMUM_INTER_OCULAR / 512
-RECORD_REVISION = 2
+RECORD_REVISION = 3
 """Raised when a record gains a key, so that none without it is found again."""
 
 
@@ -71,7 +72,8 @@ class Measurements:
 
         Keys: ``image`` (SHA-256 of the file), ``size`` [width, height], ``faces`` (count),
         ``inter_ocular`` (pixels between the eyes of the biggest face, or None), ``embedding`` or None and ``reason``,
-        ``skin`` (feature -> number or None) or None and ``skin_reason``, ``signature`` (numbers), ``flat``.
+        ``skin`` (feature -> number or None) or None and ``skin_reason``, ``signature`` (numbers), ``flat``,
+        ``metrics`` (number or None by name) and ``metric_reasons`` of the metric families.
 
         Raises:
             InputError: the file is no image.
@@ -102,7 +104,9 @@ class Measurements:
 
         image = read_image(path)
         found = measure_face(self.backend, image)
-        skin, skin_reason = (None, found.reason) if found.embedding is None else skin_of(image, found.faces[0].points)
+        points = None if found.embedding is None else found.faces[0].points
+        skin, skin_reason = (None, found.reason) if points is None else skin_of(image, points)
+        families = families_of(image, points, found.reason)
         return {
             "size": [int(image.shape[1]), int(image.shape[0])],
             "faces": len(found.faces),
@@ -113,7 +117,26 @@ class Measurements:
             "skin_reason": skin_reason,
             "signature": [float(x) for x in image_signature(image).ravel()],
             "flat": bool(is_flat(image)),
+            "metrics": dict(families.values),
+            "metric_reasons": dict(families.reasons),
         }
+
+
+def families_of(image: "RgbImage", points: "Points | None", reason: str | None) -> "Measured":
+    """Return what the metric families measure; references (as they come back from the base) and samples alike.
+
+    Args:
+        image: u8[h,w,3] RGB.
+        points: the five points of the face; None where there is none to judge.
+        reason: why there are no points.
+    """
+    from evals.metric_families import Picture, measure_families
+
+    return measure_families(Picture(image, points, reason, _smallest_inter_ocular(image)))
+
+
+def _smallest_inter_ocular(image: "RgbImage") -> float:
+    return min(LARGEST_MINIMUM_INTER_OCULAR, MINIMUM_INTER_OCULAR_SHARE * float(min(image.shape[:2])))
 
 
 def skin_of(image: "RgbImage", points: "Points") -> tuple[dict[str, float | None] | None, str | None]:
@@ -128,8 +151,7 @@ def skin_of(image: "RgbImage", points: "Points") -> tuple[dict[str, float | None
     """
     from evals.skin_realism_eval import measure_skin
 
-    smallest = min(LARGEST_MINIMUM_INTER_OCULAR, MINIMUM_INTER_OCULAR_SHARE * min(image.shape[:2]))
-    measured = measure_skin(image, points, minimum_inter_ocular=smallest)
+    measured = measure_skin(image, points, minimum_inter_ocular=_smallest_inter_ocular(image))
     if measured.reason is not None:
         return None, measured.reason
     return {name: None if value is None else float(value) for name, value in measured.features.items()}, None
@@ -156,7 +178,8 @@ def image_rows(
     rows = []
     for image, record in zip(images, records, strict=True):
         metrics: dict[str, float | None] = {"face_count": float(record["faces"]), "flat": float(record["flat"])}
-        reasons: dict[str, str] = {}
+        metrics |= record["metrics"]
+        reasons: dict[str, str] = dict(record["metric_reasons"])
         if against is not None:
             against.add(record, metrics, reasons)
         rows.append(

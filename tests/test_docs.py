@@ -76,8 +76,10 @@ def test_every_command_and_option_is_described():
 
 def test_every_release_gate_is_described_with_its_severity():
     described = (ROOT / "docs" / "judging.md").read_text(encoding="utf-8")
-    for row in load_manifest(default_manifest()).gates:
-        if "release" in row.phases:
+    manifest = load_manifest(default_manifest())
+    for row in manifest.gates:
+        # What stands in the policy alone is soft and states itself what it proves.
+        if "release" in row.phases and row not in manifest.from_policy:
             assert f"| `{row.id}` | {row.severity} |" in described, row.id
 
 

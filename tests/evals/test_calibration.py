@@ -6,7 +6,7 @@ import pytest
 import scipy.stats
 
 from evals.calibration import Calibration, build_calibration, load_calibration
-from evals.calibration_statistics import genuine_quantile, skin_bands, skin_z_band
+from evals.calibration_statistics import genuine_quantile, metric_bands, skin_bands, skin_z_band
 from evals.errors import InputError
 from evals.inference import comparisons_needed
 from evals.policy import CALIBRATION_KEYS
@@ -190,6 +190,8 @@ def test_what_was_not_handed_in_has_no_threshold():
         ({"held_out_copy": [0.4] * 3}, "held_out_copy"),
         ({"held_out_copy": [0.4] * 15 + [0.0]}, "differ from every training"),
         ({"held_out_copy": [0.4] * 15 + [math.nan]}, "NaN"),
+        ({"reference_metrics": [{"gloss": 1.0}]}, "reference_metrics"),
+        ({"reference_metrics": [{"gloss": math.nan}] * 16}, "gloss"),
         ({"far": 0.0}, "far"),
         ({"far": math.nan}, "far"),
         ({"references": unit(np.repeat([[1.0] + [0.0] * 31, [-1.0] + [0.0] * 31], 8, axis=0))}, "common direction"),
@@ -230,6 +232,38 @@ def test_no_band_from_references_without_skin_or_without_spread():
     assert skin_z_band([]) == (None, None, 0)
     assert skin_z_band([{}] * 16) == (None, None, 0)
     assert skin_z_band([dict.fromkeys(FEATURE_SIGNS, 1.0)] * 16) == (None, None, 16)
+
+
+def test_a_metric_band_is_the_prediction_interval_of_one_more_image():
+    rng = np.random.default_rng(3)
+    values = rng.normal(2.0, 0.3, 16)
+    bands = metric_bands([{"gloss": float(value), "tone": None} for value in values])
+    sigma = scipy.stats.median_abs_deviation(values, scale=1.4826**-1)
+    half = scipy.stats.t(15).ppf(0.995) * sigma * math.sqrt(1 + 1 / 16)
+    assert bands["gloss_low"] == pytest.approx(np.median(values) - half)
+    assert bands["gloss_high"] == pytest.approx(np.median(values) + half)
+    assert (bands["tone_low"], bands["tone_high"]) == (None, None)
+    assert metric_bands([]) == {}
+    assert (
+        metric_bands([{"gloss": 1.0}] * 3)
+        == metric_bands([{"gloss": 1.0}] * 16)
+        == dict.fromkeys(("gloss_low", "gloss_high"))
+    )
+    with pytest.raises(InputError, match="gloss"):
+        metric_bands([{"gloss": math.nan}] * 16)
+
+
+def test_bands_of_metric_families_are_optional_when_read(monkeypatch):
+    rows = [{"gloss": float(value)} for value in np.random.default_rng(4).normal(0, 1, 16)]
+    with_bands, without = built(reference_metrics=rows), built()
+    assert with_bands.references_hash != without.references_hash
+    for made in (with_bands, without):
+        assert Calibration.from_json(json.loads(json.dumps(made.to_json()))) == made
+    with pytest.raises(KeyError):
+        with_bands.threshold("gloss_low")  # no family of this name: its band is read and not used
+    monkeypatch.setattr("evals.calibration.calibration_keys", lambda: (*CALIBRATION_KEYS, "gloss_low"))
+    assert with_bands.threshold("gloss_low") == metric_bands(rows)["gloss_low"]
+    assert without.threshold("gloss_low") is None
 
 
 @pytest.mark.parametrize(

@@ -12,13 +12,13 @@ from evals import history
 from evals.errors import InputError
 from evals.inference import cluster_t_interval, clustered_wilson_interval, sign_flip_test
 from evals.judge import judge, statistics
-from evals.policy import ROW_GATES, load_policy
 from evals.scorecard import gate_row, overall_verdict
 from evals.verdict import Outcome, Verdict, not_applicable, not_evaluated, passed
+from tests.evals.conftest import listed_policy
 
 
 def blocks_all(verdicts):
-    return set(verdicts) == set(ROW_GATES) and all(verdict.blocks for verdict in verdicts.values())
+    return set(verdicts) == set(listed_policy().rules) and all(verdict.blocks for verdict in verdicts.values())
 
 
 def test_a_nan_candidate_passes_no_comparison_with_its_champion(judged, healthy_rows):
@@ -80,7 +80,7 @@ def test_cells_absent_from_the_champion_block(judged, healthy_rows):
 
 def test_a_missing_calibration_is_not_made_up_so_the_second_run_blocks_too(healthy_rows):
     for _ in range(2):
-        verdicts = judge(healthy_rows(), None, load_policy(), healthy_rows(), backend={}, domain={})
+        verdicts = judge(healthy_rows(), None, listed_policy(), healthy_rows(), backend={}, domain={})
         assert verdicts["likeness"].outcome is Outcome.NOT_EVALUATED
 
 

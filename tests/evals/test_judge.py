@@ -8,10 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.judge import judge, statistics
-from evals.policy import ROW_GATES, load_policy, parse_policy
+from evals.policy import parse_policy
 from evals.verdict import Outcome
+from tests.evals.conftest import listed_policy
 
-CALIBRATED = set(ROW_GATES) - {"face_rate", "image_flat"}
+CALIBRATED = set(listed_policy().rules) - {"face_rate", "image_flat"}
 
 
 def outcomes(verdicts):
@@ -169,7 +170,7 @@ def test_breaking_rows_never_turns_a_failing_gate_to_passed(judged, row_script, 
 def test_without_a_fitting_calibration_only_what_needs_none_is_judged(healthy_rows, row_calibration):
     def run(calibration, backend, domain):
         return not_passed(
-            judge(healthy_rows(), calibration, load_policy(), healthy_rows(), backend=backend, domain=domain)
+            judge(healthy_rows(), calibration, listed_policy(), healthy_rows(), backend=backend, domain=domain)
         )
 
     backend, domain = row_calibration.backend, row_calibration.domain
@@ -179,7 +180,7 @@ def test_without_a_fitting_calibration_only_what_needs_none_is_judged(healthy_ro
     assert run(row_calibration, backend, {**domain, "size": 256}) == CALIBRATED
     assert run(row_calibration, None, domain) == CALIBRATED
     assert run(row_calibration, backend, None) == CALIBRATED
-    assert not_passed(judge(healthy_rows(), row_calibration, load_policy())) == CALIBRATED
+    assert not_passed(judge(healthy_rows(), row_calibration, listed_policy())) == CALIBRATED
 
 
 def test_a_calibration_that_lacks_a_threshold_judges_nothing_by_it(judged, healthy_rows, row_calibration):
@@ -249,7 +250,7 @@ class TestChampion:
         assert verdict.interval.low < -0.02 < verdict.value
 
     def test_too_few_prompts_for_any_p_decide_nothing(self, judged, healthy_rows):
-        data = load_policy()
+        data = listed_policy()
         rules = {
             gate: dataclasses.replace(rule, minimum_images=4, minimum_prompts=2) for gate, rule in data.rules.items()
         }

@@ -6,8 +6,8 @@ import pytest
 
 from evals.calibration import Calibration
 from evals.judge import judge
-from evals.policy import ROW_GATES, load_policy
 from evals.verdict import Outcome
+from tests.evals.conftest import listed_policy
 
 FOLDER = Path(__file__).parents[1] / "must_block"
 FIXTURES = sorted(FOLDER.glob("*.json"))
@@ -20,7 +20,7 @@ def judged(path):
     verdicts = judge(
         fixture["rows"],
         calibration,
-        load_policy(),
+        listed_policy(),
         fixture["champion_rows"],
         backend=calibration.backend,
         domain=calibration.domain,
@@ -31,7 +31,7 @@ def judged(path):
 @pytest.mark.parametrize("path", FIXTURES, ids=lambda path: path.stem)
 def test_each_fixture_breaches_exactly_the_gate_it_names(path):
     fixture, verdicts = judged(path)
-    assert set(verdicts) == set(ROW_GATES)
+    assert set(verdicts) == set(listed_policy().rules)
     failed = [gate for gate, verdict in verdicts.items() if verdict.outcome is Outcome.FAILED]
     passed = [gate for gate, verdict in verdicts.items() if verdict.outcome is Outcome.PASSED]
     assert failed == fixture["breaches"]
@@ -39,7 +39,7 @@ def test_each_fixture_breaches_exactly_the_gate_it_names(path):
 
 
 def test_every_hard_row_gate_has_a_fixture_and_one_fixture_is_healthy():
-    assert {path.stem for path in FIXTURES} == set(ROW_GATES) - SOFT | {"healthy"}
+    assert {path.stem for path in FIXTURES} == set(listed_policy().rules) - SOFT | {"healthy"}
     for path in FIXTURES:
         assert judged(path)[0]["breaches"] == ([] if path.stem == "healthy" else [path.stem])
 

@@ -1,5 +1,6 @@
 import pytest
 
+from evals.policy import row_gates
 from lifeos.errors import InputError
 from lifeos.manifest import default_manifest, load_manifest, missing_needs
 
@@ -35,6 +36,28 @@ def test_a_repeated_or_an_empty_list_is_refused(tmp_path):
         load_manifest(written(tmp_path, {}, {}))
     with pytest.raises(InputError):
         load_manifest(written(tmp_path))
+
+
+def test_unlisted_rules_of_the_policy_are_soft_gates_that_say_what_they_prove(tmp_path, monkeypatch):
+    path = written(tmp_path, {})
+    assert load_manifest(path).from_policy == ()
+    path.write_text('unlisted_rules = "release"\n' + path.read_text(encoding="utf-8"), encoding="utf-8")
+    monkeypatch.setattr("evals.policy.row_gates", lambda: ("likeness", "gloss"))
+    monkeypatch.setattr("evals.policy.stated_proofs", lambda: {"gloss": "skin shines as it should"})
+    manifest = load_manifest(path)
+    assert [row.id for row in manifest.gates] == ["likeness", "gloss"]
+    (gloss,) = manifest.from_policy
+    assert (gloss.severity, gloss.phases, gloss.needs, gloss.proves) == (
+        "soft", ["release"], [], "skin shines as it should"
+    )  # fmt: skip
+    monkeypatch.setattr("evals.policy.stated_proofs", dict)
+    with pytest.raises(InputError, match=r"policy\.toml.*gloss"):
+        load_manifest(path)
+
+
+def test_every_rule_of_the_policy_is_a_gate_of_the_release():
+    rows = {row.id for row in load_manifest(default_manifest()).phase("release")}
+    assert set(row_gates()) <= rows
 
 
 def test_the_house_has_gates_in_every_phase():

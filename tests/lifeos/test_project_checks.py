@@ -1,7 +1,7 @@
 import subprocess
 
 from evals.verdict import Outcome
-from lifeos.manifest import load_manifest
+from lifeos.manifest import GateRow, load_manifest
 from lifeos.project_checks import architecture_verdict, history_verdict, manifest_verdict, must_block_ids, written_gates
 from lifeos.settings import project_root
 
@@ -60,6 +60,14 @@ def test_a_fixture_for_nothing(tmp_path):
 
 def test_a_gate_written_twice(tmp_path):
     assert "written twice" in reason(house(tmp_path, GOOD + "def test_a(gate): pass\n"))
+
+
+def test_a_file_that_asks_the_policy_for_gates_holds_them(tmp_path):
+    (tmp_path / "gate_x.py").write_text(GOOD + "globals().update(policy_gates())\n", encoding="utf-8")
+    soft = GateRow(id="gloss", phases=["cheap"], severity="soft", proves="x")
+    assert [gate.id for gate in written_gates(tmp_path, [soft])] == ["a", "gloss"]
+    (tmp_path / "gate_x.py").write_text(GOOD, encoding="utf-8")
+    assert [gate.id for gate in written_gates(tmp_path, [soft])] == ["a"]
 
 
 def test_the_contract_is_checked_once_for_equal_source(tmp_path, monkeypatch):

@@ -55,7 +55,7 @@ def breach_architecture_imports(house):
 
 def breach_manifest_complete(house):
     manifest = load_manifest(default_manifest())
-    written = project_checks.written_gates(default_manifest().parent)
+    written = project_checks.written_gates(default_manifest().parent, manifest.from_policy)
     hard = [row.id for row in manifest.gates if row.severity == "hard"]
     assert project_checks.manifest_verdict(manifest, written, hard).outcome is Outcome.PASSED
     return {"manifest_complete": project_checks.manifest_verdict(manifest, written, hard[1:])}
