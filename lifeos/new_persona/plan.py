@@ -8,6 +8,7 @@ from typing import Any
 from lifeos.errors import InputError
 from lifeos.lora.families import get_family
 from lifeos.new_persona.naming import caption_of, check_caption, choose_trigger, persona_name, tokenizers_of
+from lifeos.new_persona.split import LEAST_REFERENCES
 
 Size = tuple[int, int]
 
@@ -94,7 +95,7 @@ def plan_persona(request: Request, root: Path) -> PersonaPlan:
     Raises:
         InputError: no folder of photographs or to make it in, a name that is no folder name or is taken, a trigger or
             class word that the dataset lint would block, an unknown family, a size that the sampler does not take, or a
-            number of references below 1.
+            number of references below 5.
     """
     if not request.photographs.is_dir():
         got = "a file" if request.photographs.exists() else "none there"
@@ -106,8 +107,11 @@ def plan_persona(request: Request, root: Path) -> PersonaPlan:
     folder = into / name
     if folder.exists() or folder.is_symlink():
         raise InputError(f"{folder}: accepted a free name, got a folder there; next: --name, or move it away")
-    if request.references is not None and request.references < 1:
-        raise InputError(f"--references: accepted 1 or more, got {request.references}; next: leave it out")
+    if request.references is not None and request.references < LEAST_REFERENCES:
+        raise InputError(
+            f"--references: accepted {LEAST_REFERENCES} or more (the band of skin compares each with four others), "
+            f"got {request.references}; next: leave it out"
+        )
     family = get_family(request.family)
     base, base_folder = _place("--base", request.base, root)
     tokenizers, notes = tokenizers_of(base_folder)

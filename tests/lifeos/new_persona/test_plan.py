@@ -60,6 +60,7 @@ def test_a_base_that_is_not_here_leaves_size_and_trigger_unchecked(request_):
         ({"size": (100, 128)}, "--size"),
         ({"size": (32, 32)}, "--size"),
         ({"references": 0}, "--references"),
+        ({"references": 4}, "--references: accepted 5 or more"),
         ({"trigger": "photo"}, "exactly once"),
         ({"base": ""}, "--base"),
         ({"face_folder": " "}, "--face-folder"),
