@@ -31,6 +31,25 @@ def likeness(embedding: ArrayLike, centroid: ArrayLike) -> float:
     return float(np.clip(one[0] @ centre[0], -1.0, 1.0))
 
 
+def largest_is_likest(largest: ArrayLike, others: ArrayLike, centroid: ArrayLike) -> bool:
+    """Whether no other face of an image is liker to the person than its largest one, which is what likeness measures.
+
+    Where another is liker, the person may stand in the background or a bystander in front: neither number is the
+    image's likeness.
+
+    Args:
+        largest: ``[d]``, length 1.
+        others: ``[k, d]``, rows of length 1; k may be 0.
+        centroid: ``[d]``, length 1.
+
+    Raises:
+        ValueError: as ``likeness``.
+    """
+    rows = np.asarray(others, dtype=np.float64)
+    own = likeness(largest, centroid)
+    return rows.size == 0 or all(likeness(row, centroid) <= own for row in np.atleast_2d(rows))
+
+
 def centroid(embeddings: ArrayLike) -> NDArray[np.float64]:
     """Mean of unit embeddings, scaled back to length 1.
 

@@ -1,6 +1,7 @@
 """Image rows to statistics to policy to verdicts, in that order and nowhere else."""
 
 import math
+from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from statistics import NormalDist, median
@@ -50,7 +51,8 @@ class _Evidence:
         if not missing:
             return ""
         counted = "against" if self.rule.missing_value is None else f"as {self.rule.missing_value:g}"
-        return f"; {missing} of {len(self.rows)} images have no {self.rule.metric} and count {counted}"
+        why = _tally(row.reasons[self.rule.metric] for row in self.rows if row.metrics[self.rule.metric] is None)
+        return f"; {missing} of {len(self.rows)} images have no {self.rule.metric} and count {counted} ({why})"
 
 
 def judge(
@@ -161,14 +163,30 @@ def _share(evidence: _Evidence) -> Verdict:
         if rule.requires is not None:
             hits = [h and row.metrics[rule.requires] is not None for h, row in zip(hits, evidence.rows, strict=True)]
         what = f"{rule.metric} is {rule.equals:g}"
+        against_it = [_why_not(row, rule) for row, hit in zip(evidence.rows, hits, strict=True) if not hit]
+        others = f" ({_tally(against_it)})" if against_it and not against else ""
     else:
         assert rule.limit is not None
         limit, below = evidence.number(rule.limit), rule.statistic == "share_below"
         hits = [v is None or (v < limit if below else v > limit) for v in evidence.values()]
-        what = f"{rule.metric} {'below' if below else 'above'} {limit:.4g} ({rule.limit.source})"
+        what, others = f"{rule.metric} {'below' if below else 'above'} {limit:.4g} ({rule.limit.source})", ""
     share = sum(hits) / len(hits)
     interval = clustered_wilson_interval(hits, evidence.prompts, _interval_level(evidence))
-    return _compare(evidence, share, interval, f"{what} in {sum(hits)} of {len(hits)} images{evidence.missing_note()}")
+    counted = f"{what} in {sum(hits)} of {len(hits)} images{others}{evidence.missing_note()}"
+    return _compare(evidence, share, interval, counted)
+
+
+def _why_not(row: ImageRow, rule: Rule) -> str:
+    value = row.metrics[rule.metric]
+    if rule.requires is not None and row.metrics[rule.requires] is None:
+        return row.reasons[rule.requires]
+    return row.reasons[rule.metric] if value is None else f"{rule.metric} {value:g}"
+
+
+def _tally(reasons: Iterable[str]) -> str:
+    """Return how often each reason stands, the most frequent first; figures behind a colon are left out."""
+    counts = Counter(reason.split(":", 1)[0].strip() for reason in reasons)
+    return ", ".join(f"{count} {reason}" for reason, count in sorted(counts.items(), key=lambda kind: (-kind[1], kind)))
 
 
 def _mean_by_prompt(evidence: _Evidence) -> Verdict:

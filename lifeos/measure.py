@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 # (the embedded base draws 128 to 256 pixels) ask for the same share of their side.
 LARGEST_MINIMUM_INTER_OCULAR = 92.0
 MINIMUM_INTER_OCULAR_SHARE = LARGEST_MINIMUM_INTER_OCULAR / 512
-RECORD_REVISION = 3
+RECORD_REVISION = 4
 """Raised when a record gains a key, so that none without it is found again."""
 
 
@@ -72,6 +72,7 @@ class Measurements:
 
         Keys: ``image`` (SHA-256 of the file), ``size`` [width, height], ``faces`` (count),
         ``inter_ocular`` (pixels between the eyes of the biggest face, or None), ``embedding`` or None and ``reason``,
+        ``others`` (embeddings of the next biggest faces),
         ``skin`` (feature -> number or None) or None and ``skin_reason``, ``signature`` (numbers), ``flat``,
         ``metrics`` (number or None by name) and ``metric_reasons`` of the metric families.
 
@@ -113,6 +114,7 @@ class Measurements:
             "inter_ocular": inter_ocular_distance(found.faces[0].points) if found.faces else None,
             "embedding": None if found.embedding is None else [float(x) for x in found.embedding],
             "reason": found.reason,
+            "others": [[float(x) for x in row] for row in found.others],
             "skin": skin,
             "skin_reason": skin_reason,
             "signature": [float(x) for x in image_signature(image).ravel()],
@@ -174,14 +176,18 @@ def image_rows(
             the gates that need it are not evaluated).
         strength: at which the LoRA was applied.
     """
-    against = None if calibration is None else _Against(calibration, training)
+    from evals.persona_metrics import PersonaMetrics
+
+    against = None if calibration is None else PersonaMetrics(calibration, training)
     rows = []
     for image, record in zip(images, records, strict=True):
         metrics: dict[str, float | None] = {"face_count": float(record["faces"]), "flat": float(record["flat"])}
         metrics |= record["metrics"]
         reasons: dict[str, str] = dict(record["metric_reasons"])
         if against is not None:
-            against.add(record, metrics, reasons)
+            measured = against.of(record)
+            metrics |= measured.values
+            reasons |= measured.reasons
         rows.append(
             {
                 "image": record["image"],
@@ -202,35 +208,3 @@ def likeness_of(record: Mapping[str, Any], centroid: Sequence[float]) -> float |
 
     embedding = record["embedding"]
     return likeness(embedding, centroid) if embedding is not None and len(embedding) == len(centroid) else None
-
-
-class _Against:
-    """The persona's side of every comparison, as arrays, made once."""
-
-    def __init__(self, calibration: "Calibration", training: Sequence[Mapping[str, Any]]) -> None:
-        self._calibration = calibration
-        self._centroid = calibration.centroid
-        self._training = [record["embedding"] for record in training if record["embedding"] is not None]
-        self._signatures = [record["signature"] for record in training]
-
-    def add(self, record: Mapping[str, Any], metrics: dict[str, float | None], reasons: dict[str, str]) -> None:
-        from evals.copying_eval import copy_face, nearest
-        from evals.skin_realism_eval import skin_z
-
-        embedding, reason = record["embedding"], str(record["reason"])
-        of_face = ["likeness", *(["copy_face"] if self._training else [])]
-        if embedding is None:
-            metrics.update(dict.fromkeys(of_face))
-            reasons.update(dict.fromkeys(of_face, reason))
-        elif len(embedding) == len(self._centroid):
-            metrics["likeness"] = likeness_of(record, self._centroid)
-            if self._training:
-                metrics["copy_face"] = copy_face(embedding, self._training, self._centroid)
-        if self._calibration.skin_bands:
-            z = None if record["skin"] is None else skin_z(record["skin"], self._calibration.skin_bands)
-            metrics["skin_z"] = z
-            if z is None:
-                reasons["skin_z"] = str(record["skin_reason"] or "skin unscorable: too few features in common")
-        limit = self._calibration.threshold("copy_image_distance")
-        if limit is not None and self._signatures:
-            metrics["copy_image"] = float(nearest(record["signature"], self._signatures) <= limit)

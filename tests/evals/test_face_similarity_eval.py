@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.face_similarity_eval import centroid, leave_one_out, likeness
+from evals.face_similarity_eval import centroid, largest_is_likest, leave_one_out, likeness
 
 
 def unit_rows(seed: int, n: int, d: int, spread: float = 0.7) -> np.ndarray:
@@ -65,3 +65,14 @@ def test_one_reference_cannot_be_left_out():
 def test_embeddings_of_another_backend_are_refused():
     with pytest.raises(ValueError, match="of one size"):
         likeness(unit_rows(0, 1, 128)[0], unit_rows(0, 1, 512)[0])
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 6), d=st.integers(2, 16))
+@settings(max_examples=40, deadline=None)
+def test_the_largest_face_must_be_the_likest(seed, n, d):
+    rows = unit_rows(seed, n + 1, d)
+    centre = np.eye(d)[0]
+    assert largest_is_likest(rows[0], rows[1:], centre) == (np.argmax(rows @ centre) == 0)
+    assert largest_is_likest(rows[0], np.zeros((0, 0)), centre)
+    # A tie is no contradiction: one person twice, in a mirror.
+    assert largest_is_likest(rows[0], rows[:1], centre)

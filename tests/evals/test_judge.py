@@ -94,9 +94,24 @@ def without(rows, metric, count, reason):
 def test_a_missing_face_counts_against_likeness_and_is_never_dropped(judged, healthy_rows):
     verdicts = judged(without(healthy_rows(), "likeness", 3, "no face found"))
     assert verdicts["likeness"].value == pytest.approx(np.mean([0.0] + [0.86] * 7), abs=2e-3)
-    assert "3 of 24 images have no likeness and count as 0" in verdicts["likeness"].reason
+    assert "3 of 24 images have no likeness and count as 0 (3 no face found)" in verdicts["likeness"].reason
     assert {"face_rate", "likeness", "likeness_tail", "worst_prompt"} <= not_passed(verdicts)
     assert verdicts["face_rate"].value == pytest.approx(21 / 24)  # one face, but none that could be scored
+
+
+def test_absent_small_and_several_faces_all_count_and_are_told_apart(judged, healthy_rows):
+    rows = without(healthy_rows(), "likeness", 2, "no face found")
+    rows[2]["metrics"]["likeness"] = rows[3]["metrics"]["likeness"] = None
+    rows[2]["reasons"]["likeness"] = "face too small, unscorable: 7.0 of 12.0 pixels between the eyes"
+    rows[3]["reasons"]["likeness"] = "several faces: the likest is not the largest"
+    rows[4]["metrics"]["face_count"] = 2.0
+    verdicts = judged(rows)
+    why = "(2 no face found, 1 face too small, unscorable, 1 several faces)"
+    assert why in verdicts["likeness"].reason
+    assert verdicts["likeness"].value == pytest.approx(sum(likeness_of(rows[4:])) / 24)
+    assert verdicts["face_rate"].value == pytest.approx(19 / 24)
+    assert "1 face too small, unscorable, 1 face_count 2, 1 several faces)" in verdicts["face_rate"].reason
+    assert verdicts["likeness_tail"].value == pytest.approx(4 / 24)
 
 
 def test_missing_measurements_count_against_shares(judged, healthy_rows):

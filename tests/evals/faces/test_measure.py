@@ -3,6 +3,7 @@ import pytest
 
 from evals.faces import Face, find_faces, measure_face
 from evals.faces.align import TEMPLATE
+from evals.faces.measure import MOST_OTHERS
 
 
 class StubBackend:
@@ -58,7 +59,15 @@ def test_small_faces_do_not_count_and_alone_are_unscorable():
     assert len(found.faces) == 1
     alone = measure_face(StubBackend([face(0.2)]), IMAGE)
     assert alone.embedding is None
-    assert alone.reason == "face too small: 7.0 of 12.0 pixels between the eyes"
+    assert alone.reason == "face too small, unscorable: 7.0 of 12.0 pixels between the eyes"
+
+
+def test_the_next_biggest_faces_are_embedded_too_but_not_a_crowd():
+    stub = StubBackend([face(1.0 - 0.05 * number) for number in range(8)])
+    found = measure_face(stub, IMAGE)
+    assert (len(found.faces), found.others.shape) == (8, (MOST_OTHERS, 2))
+    assert measure_face(StubBackend([face()]), IMAGE).others.size == 0
+    assert measure_face(StubBackend(), IMAGE).others.size == 0
 
 
 def test_points_in_one_place_are_no_face():
