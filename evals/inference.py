@@ -21,6 +21,8 @@ Alternative = Literal["greater", "less", "two-sided"]
 # Up to 2**16 sign patterns are enumerated; beyond that they are drawn.
 _EXACT_CLUSTERS = 16
 _RESAMPLES = 20_000
+# Two pairs always lie on one line.
+_FEWEST_PAIRS = 3
 # Sums that differ by rounding only are ties; the same relative slack as scipy.stats.permutation_test.
 _TIE_SLACK = 1e2 * float(np.finfo(np.float64).eps)
 
@@ -105,6 +107,29 @@ def sign_flip_test(
     if alternative == "less":
         return less
     return min(1.0, 2.0 * min(greater, less))
+
+
+def pearson(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return Pearson's correlation in [-1, 1]; None with fewer than three pairs, or where one side does not vary.
+
+    Raises:
+        ValueError: the lengths differ, or a value is not finite.
+    """
+    a, b = _finite(one), _finite(other)
+    if len(a) != len(b):
+        raise ValueError(f"both must have one length, but got {len(a)} and {len(b)}")
+    if len(a) < _FEWEST_PAIRS or np.ptp(a) == 0.0 or np.ptp(b) == 0.0:
+        return None
+    a, b = a - a.mean(), b - b.mean()
+    return float(np.clip(a @ b / math.sqrt(float(a @ a) * float(b @ b)), -1.0, 1.0))
+
+
+def spearman(one: Sequence[float], other: Sequence[float]) -> float | None:
+    """Return Spearman's rank correlation in [-1, 1] (Pearson's of the ranks, ties at their mean rank).
+
+    None and errors as for ``pearson``.
+    """
+    return pearson(_ranks(_finite(one)), _ranks(_finite(other)))
 
 
 def wilson_interval(successes: float, n: float, level: float = 0.95) -> Interval | None:
@@ -257,6 +282,12 @@ def comparisons_needed(rate: float, level: float = 0.95) -> int:
 def _rank(rank: int, n: int, total: int, *, up: bool) -> int:
     scaled = rank * total / n
     return min(total, max(1, math.ceil(scaled) if up else math.floor(scaled)))
+
+
+def _ranks(values: NDArray[np.float64]) -> list[float]:
+    _, place, counts = np.unique(values, return_inverse=True, return_counts=True)
+    last = np.cumsum(counts)
+    return [float(rank) for rank in (last - (counts - 1) / 2)[place]]
 
 
 def _all_signs(n: int) -> NDArray[np.float64]:

@@ -9,6 +9,7 @@ import re
 import tomllib
 from dataclasses import asdict, dataclass
 from functools import cache
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -48,11 +49,18 @@ _OWN_KEYS = {
     "rate": ({"equals"}, {"requires"}),
     "share_below": ({"limit"}, set()),
     "share_above": ({"limit"}, set()),
-    "mean_by_prompt": ({"missing_value"}, {"scale"}),
+    "mean_by_prompt": (set(), {"scale", "missing_value"}),
     "worst_prompt_gap": ({"missing_value"}, set()),
     "median_in_band": ({"band", "unscorable_share"}, set()),
     "paired_difference": ({"missing_value"}, set()),
+    "worst_bin_gap": ({"by", "edges", "minimum_bin", "missing_value"}, set()),
+    "largest_share": ({"kinds", "even_factor"}, set()),
+    "difference_from_base": (set(), {"missing_value", "unscorable_share", "scale", "rows"}),
+    "spread_ratio": (set(), set()),
+    "rank_correlation": ({"by"}, set()),
 }
+_OF_THE_BASE = ("difference_from_base", "spread_ratio")
+_ROWS = ("plan", "class")
 STATISTICS = tuple(_OWN_KEYS)
 
 
@@ -94,10 +102,18 @@ class Rule:
         equals: ``rate`` counts images whose metric is exactly this.
         requires: ``rate`` counts an image only if this second metric is there too.
         limit: ``share_below`` and ``share_above`` count images strictly beyond it.
-        missing_value: what an image without the metric counts as in a mean.
-        scale: two references (zero, one); the mean is reported as ``(mean - zero) / (one - zero)``.
+        missing_value: what an image without the metric counts as in a mean; None: it is left out, and what is left
+            must still be as many images and prompts as the rule asks for.
+        scale: two references (zero, one); the mean is reported as ``(mean - zero) / (one - zero)``, a difference as
+            ``difference / (one - zero)``.
         band: ``median_in_band`` wants the median within these two, both included.
         unscorable_share: more unscorable images than this share are not evaluated.
+        by: second metric: what images are put into bins by, or what ``rank_correlation`` compares with.
+        edges: rising ends of the bins; the first and the last bin are open.
+        minimum_bin: images that a bin must hold to be compared.
+        kinds: metric that says how many values there could be, equal in all images.
+        even_factor: a share below this many times an even one is never too large.
+        rows: ``"plan"`` judges the images of the plan, ``"class"`` those of prompts without the trigger.
     """
 
     gate: str
@@ -115,14 +131,22 @@ class Rule:
     scale: tuple[Reference, Reference] | None = None
     band: tuple[Reference, Reference] | None = None
     unscorable_share: float | None = None
+    by: str | None = None
+    edges: tuple[float, ...] | None = None
+    minimum_bin: int | None = None
+    kinds: str | None = None
+    even_factor: float | None = None
+    rows: str = "plan"
 
     @property
     def needs_calibration(self) -> bool:
-        """True for every rule on a metric that is measured against the persona's references, or with a number of
-        the calibration.
+        """True for every rule on a metric that is measured against the persona's references or compared with the
+        base's, or with a number of the calibration.
         """
         compared = (self.threshold, self.limit, *(self.scale or ()), *(self.band or ()))
-        return self.metric in PERSONA_METRICS or any(number is not None and number.key for number in compared)
+        if self.metric in PERSONA_METRICS or self.statistic in _OF_THE_BASE:
+            return True
+        return any(number is not None and number.key for number in compared)
 
 
 @dataclass(frozen=True)
@@ -253,6 +277,12 @@ def _parse_rule(reader: "_Reader", gate: str, row: Any) -> Rule:
         unscorable_share=(
             reader.share(f"{where}.unscorable_share", row["unscorable_share"]) if "unscorable_share" in row else None
         ),
+        by=reader.choice(f"{where}.by", row["by"], metric_names()) if "by" in row else None,
+        edges=reader.rising(f"{where}.edges", row["edges"]) if "edges" in row else None,
+        minimum_bin=reader.count(f"{where}.minimum_bin", row["minimum_bin"]) if "minimum_bin" in row else None,
+        kinds=reader.choice(f"{where}.kinds", row["kinds"], metric_names()) if "kinds" in row else None,
+        even_factor=reader.number(f"{where}.even_factor", row["even_factor"]) if "even_factor" in row else None,
+        rows=reader.choice(f"{where}.rows", row.get("rows", "plan"), _ROWS),
     )
     _refuse_decoration(reader, where, rule)
     return rule
@@ -260,19 +290,30 @@ def _parse_rule(reader: "_Reader", gate: str, row: Any) -> Rule:
 
 def _refuse_decoration(reader: "_Reader", where: str, rule: Rule) -> None:
     """Refuse rules that no image could ever breach, or that read one way and decide another."""
-    is_share = rule.statistic in ("rate", "share_below", "share_above", "median_in_band")
+    is_share = rule.statistic in ("rate", "share_below", "share_above", "median_in_band", "largest_share")
     if is_share and rule.threshold.key is not None:
         raise reader.error(f"{where}.threshold", "a share in [0, 1]", rule.threshold.source)
     if is_share and not 0.0 <= rule.threshold.number <= 1.0:
         raise reader.error(f"{where}.threshold", "a share in [0, 1]", rule.threshold.number)
     if is_share and rule.threshold.number == (0.0 if rule.direction == "at_least" else 1.0):
         raise reader.error(f"{where}.threshold", "a share that some images could breach", rule.threshold.number)
-    if rule.statistic in ("median_in_band", "share_below", "share_above") and rule.direction != "at_most":
+    if rule.statistic in ("median_in_band", "share_below", "share_above", "largest_share") and (
+        rule.direction != "at_most"
+    ):
         raise reader.error(f"{where}.direction", '"at_most" (it counts images beyond the limit)', rule.direction)
-    if rule.statistic in ("worst_prompt_gap", "paired_difference") and rule.direction != "at_least":
-        raise reader.error(f"{where}.direction", '"at_least" (it is a difference that may not fall)', rule.direction)
-    if rule.statistic == "worst_prompt_gap" and rule.compares != "point":
-        raise reader.error(f"{where}.compares", '"point" (a minimum has no interval here)', rule.compares)
+    if rule.statistic in ("worst_prompt_gap", "worst_bin_gap", "paired_difference", "spread_ratio") and (
+        rule.direction != "at_least"
+    ):
+        raise reader.error(f"{where}.direction", '"at_least" (it may not fall)', rule.direction)
+    if rule.statistic in ("worst_prompt_gap", "worst_bin_gap", "spread_ratio", "rank_correlation") and (
+        rule.compares != "point"
+    ):
+        raise reader.error(f"{where}.compares", '"point" (it has no interval here)', rule.compares)
+    if rule.metric == "likeness" and rule.direction == "at_least" and rule.missing_value is None and not is_share:
+        # Leaving faceless images out would reward a LoRA for losing faces.
+        raise reader.error(f"{where}.missing_value", "what an image without a face counts as", "none")
+    if rule.even_factor is not None and not rule.even_factor >= 1.0:
+        raise reader.error(f"{where}.even_factor", "a number of at least 1", rule.even_factor)
     if rule.statistic == "paired_difference" and rule.compares != "bound":
         raise reader.error(f"{where}.compares", '"bound" (a champion is kept unless shown otherwise)', rule.compares)
     if rule.statistic == "paired_difference" and (rule.threshold.key is not None or rule.threshold.number > 0):
@@ -320,6 +361,12 @@ class _Reader:
         if not 0.0 <= number < 1.0:
             raise self.error(key, "a share in [0, 1)", value)
         return number
+
+    def rising(self, key: str, value: object) -> tuple[float, ...]:
+        numbers = tuple(self.number(key, item) for item in value) if isinstance(value, list) else ()
+        if not numbers or any(one >= other for one, other in pairwise(numbers)):
+            raise self.error(key, "a list of rising numbers", value)
+        return numbers
 
     def count(self, key: str, value: object) -> int:
         if isinstance(value, bool) or not isinstance(value, int) or value < 2:

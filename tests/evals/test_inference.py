@@ -12,8 +12,10 @@ from evals.inference import (
     cluster_t_interval,
     clustered_wilson_interval,
     comparisons_needed,
+    pearson,
     quantile_bounds,
     sign_flip_test,
+    spearman,
     upper_quantile,
     wilson_interval,
 )
@@ -187,3 +189,23 @@ def test_arguments_are_validated_before_a_short_answer():
         cluster_means([1.0], [])
     with pytest.raises(ValueError, match="within"):
         wilson_interval(3, 2)
+
+
+@given(st.lists(st.tuples(finite, st.integers(-5, 5)), min_size=3, max_size=40))
+def test_correlations_agree_with_scipy(pairs):
+    one, other = ([float(x) for x in side] for side in zip(*pairs, strict=True))
+    if np.ptp(one) == 0 or np.ptp(other) == 0:
+        assert pearson(one, other) is spearman(one, other) is None
+        return
+    if np.ptp(one) > 1e-3:  # below it scipy warns that its input is nearly constant
+        assert pearson(one, other) == pytest.approx(scipy.stats.pearsonr(one, other).statistic, abs=1e-9)
+    assert spearman(one, other) == pytest.approx(scipy.stats.spearmanr(one, other).statistic, abs=1e-9)
+
+
+def test_correlations_of_nothing_are_unknown_and_of_nan_refused():
+    for correlation in (pearson, spearman):
+        assert correlation([], []) is correlation([1.0, 2.0], [2.0, 1.0]) is None
+        with pytest.raises(ValueError, match="finite"):
+            correlation([1.0, 2.0, math.nan], [1.0, 2.0, 3.0])
+        with pytest.raises(ValueError, match="one length"):
+            correlation([1.0, 2.0, 3.0], [1.0, 2.0])

@@ -120,6 +120,19 @@ def test_missing_measurements_count_against_shares(judged, healthy_rows):
     assert judged(without(healthy_rows(), "copy_face", 4, "no face"))["copy_face"].outcome is Outcome.FAILED
 
 
+def test_missing_faces_hide_no_likeness_above_the_ceiling(judged, healthy_rows):
+    rows = healthy_rows() + [
+        {**row, "seed": row["seed"] + 3, "image": row["image"][::-1], "metrics": dict(row["metrics"]), "reasons": {}}
+        for row in healthy_rows()
+    ]
+    for row in rows:
+        row["metrics"]["likeness"] = 0.97
+    found = judged(without(rows, "likeness", 20, "no face found"), None)["ceiling"]
+    assert (found.outcome, found.value) == (Outcome.FAILED, pytest.approx(0.97))
+    assert "20 of 48 images are left out (20 no face found)" in found.reason
+    assert judged(without(rows, "likeness", 25, "no face found"), None)["ceiling"].outcome is Outcome.NOT_EVALUATED
+
+
 def test_skin_without_a_face_counts_as_outside_and_unscorable_faces_as_not_evaluated(judged, healthy_rows):
     no_face = judged(without(healthy_rows(), "skin_z", 4, "no face found"))["skin_realism"]
     assert no_face.outcome is Outcome.FAILED
