@@ -11,9 +11,6 @@ from dataclasses import dataclass, replace
 from evals.policy import Policy
 from evals.verdict import Outcome, Verdict, failed, not_evaluated, passed
 
-# A calibration whose references could not be told from smoothed and grained ones this well cannot block on them.
-GRAIN_MINIMUM_AUC = 0.9
-
 
 @dataclass(frozen=True)
 class Control:
@@ -108,11 +105,3 @@ def instrument_verdict(
         return failed(f"{'; '.join(problems)}{told}", value=len(problems), **source)  # type: ignore[arg-type]
     counts = ", ".join(f"{result.control.name} ({result.images})" for result in results)
     return passed(f"answered as known: {counts}{told}", value=0.0, **source)  # type: ignore[arg-type]
-
-
-def refuse_to_rule(verdicts: Mapping[str, Verdict], instrument: Verdict) -> dict[str, Verdict]:
-    """Return the verdicts of the image gates as they stand when the instrument passed, else all *not evaluated*."""
-    if not instrument.blocks:
-        return dict(verdicts)
-    reason = f"the instrument did not answer its controls ({instrument.reason})"
-    return {gate: not_evaluated(reason) for gate in verdicts}

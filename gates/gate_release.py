@@ -27,6 +27,10 @@ def test_weights_effect(gate, release):
     gate(release.verdict("weights_effect"))
 
 
+def test_instrument(gate, release):
+    gate(release.verdict("instrument"))
+
+
 def test_face_rate(gate, release):
     gate(release.verdict("face_rate"))
 

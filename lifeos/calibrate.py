@@ -93,7 +93,7 @@ def calibrate(
         persona, artifacts, measurements, far=far, impostor_images=impostor_images, null_seeds=null_seeds,
         bound_to={"faces": face_hash, "nulls": null_hash(persona, domain)}, progress=progress,
     )  # fmt: skip
-    drawable, embeddings = _in_domain(persona, references, measurements.backend)
+    drawable, embeddings = references_in_domain(persona, references, measurements.backend)
     skin, metrics = _drawn_rows(persona, drawable, measurements.backend)
     signatures = [np.asarray(record["signature"], dtype=np.float64) for record in training_records]
     own = [np.asarray(record["signature"], dtype=np.float64) for record in records]
@@ -131,7 +131,7 @@ def _enough_references(persona: "Persona") -> list[Path]:
     return references
 
 
-def _in_domain(
+def references_in_domain(
     persona: "Persona", references: Sequence[Path], backend: "FaceBackend"
 ) -> tuple[list["RgbImage | None"], NDArray[np.float32]]:
     """Bring references to the size that the base draws.
@@ -139,6 +139,9 @@ def _in_domain(
     Returns:
         u8[height,width,3] of each reference, None for one that had to be enlarged (its skin would be blurred), and the
         embeddings f32[n,d] of their faces at that size.
+
+    Raises:
+        InputError: a picture cannot be read, or shows no face at that size.
     """
     from evals.faces import measure_face
     from evals.faces.framing import cut, portrait_box

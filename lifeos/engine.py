@@ -11,7 +11,13 @@ from evals.verdict import Verdict
 from lifeos.progress import Progress
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    import numpy as np
+    from numpy.typing import NDArray
+
     from evals.faces import FaceBackend
+    from evals.images import RgbImage
     from lifeos.lora.sample_plan import SamplePlan
 
 IDENTITY = "lifeos"
@@ -106,6 +112,13 @@ def missing(plan: "SamplePlan", base: Path, lora: Path | None, store: Path) -> i
     from lifeos.lora.store import ImageStore
 
     return missing_images(plan, base, lora, ImageStore(store))
+
+
+def round_trip(images: "Sequence[RgbImage]", base: Path, family: str) -> "NDArray[np.uint8]":
+    """Return images ``u8[h,w,3]`` of one size as they come back from the base's autoencoder, ``u8[n,h,w,3]``."""
+    from lifeos.lora.sample import round_trip as through_base
+
+    return through_base(images, base, family)
 
 
 def open_faces(backend: str, folder: Path) -> "FaceBackend":

@@ -19,6 +19,7 @@ from evals.verdict import Verdict, failed, not_evaluated, passed
 from lifeos.child import child_main, obtain
 from lifeos.errors import InputError
 from lifeos.inputs import Inputs
+from lifeos.instrument import instrument_step
 from lifeos.measure import ImageToMeasure, Measurements, image_rows, likeness_of
 from lifeos.progress import Progress, progress_writer
 from lifeos.release_inputs import describe, load_engine, release_domain, release_plan, repeated_part
@@ -102,26 +103,40 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         "verdicts": {gate: verdict.to_json() for gate, verdict in weights.items()},
     }
     refused = next((f"{gate}: {verdict.reason}" for gate, verdict in weights.items() if verdict.blocks), None)
+    policy = load_policy(Path(request["policy"]))
+
+    def unsampled(reason: str, gates: Sequence[str]) -> dict[str, Any]:
+        """The result of a walk that ended before a picture was drawn."""
+        blocked = not_evaluated(reason).to_json()
+        verdicts = {**result["verdicts"], **dict.fromkeys(gates, blocked)}
+        return {**result, "verdicts": verdicts, "images": 0, "metrics": {}, "backend": None,
+                "made": {"trained": trained, "images": 0}, "durations": clock.seconds}  # fmt: skip
+
     if refused is not None:
-        policy_gates = load_policy(Path(request["policy"])).rules
-        blocked = not_evaluated(f"weights refused, nothing was sampled ({refused})")
-        result["verdicts"] |= {gate: blocked.to_json() for gate in [*policy_gates, "repro"]}
-        return {**result, "images": 0, "metrics": {}, "backend": None, "made": {"trained": trained, "images": 0},
-                "durations": clock.seconds}  # fmt: skip
-    with clock.step("sample"):
-        images, made = sample_step(request, persona, lora, engine, progress)
-        champion_images, made_champion = champion_step(request, persona, engine, progress)
+        return unsampled(f"weights refused, nothing was sampled ({refused})", ["instrument", *policy.rules, "repro"])
     measurements = Measurements(
         artifacts,
         lambda: engine.open_faces(persona.face_backend, persona.face_folder),
         hash_json(request["content"]["faces"]),
     )
+    with clock.step("instrument"):
+        calibration = calibration_step(persona)
+        training = measurements.of_all(training_files(request["training_images"]), progress, "training images")
+        instrument = instrument_step(
+            persona, lora, engine, measurements, calibration, policy, training, artifacts, progress
+        )
+        result["verdicts"] |= {"instrument": instrument.to_json()}
+    if instrument.blocks:
+        # What cannot be judged need not be drawn: a pod costs money.
+        reason = f"the judge did not answer its controls, nothing was sampled ({instrument.reason})"
+        return unsampled(reason, [*policy.rules, "repro"])
+    with clock.step("sample"):
+        images, made = sample_step(request, persona, lora, engine, progress)
+        champion_images, made_champion = champion_step(request, persona, engine, progress)
     with clock.step("faces"):
         records = measurements.of_all([image.path for image in images], progress, "faces")
         champion_records = measurements.of_all([image.path for image in champion_images], progress, "champion's faces")
-        training = measurements.of_all(training_files(request["training_images"]), progress, "training images")
     with clock.step("metrics"):
-        calibration = calibration_step(persona)
         rows = image_rows(images, records, training, calibration)
         champion_rows = image_rows(champion_images, champion_records, training, calibration)
         write_rows(folder / "metrics.jsonl", rows)

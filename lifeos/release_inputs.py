@@ -101,8 +101,10 @@ def describe(inputs: Inputs, engine: ModuleType) -> ReleaseInputs:
     return ReleaseInputs(source, request, content)
 
 
-def release_plan(persona: Persona, prompts: Sequence[str] | None = None, seeds: Sequence[int] | None = None) -> Any:
-    """Return the ``SamplePlan`` of prompt set B, or of some of its prompts (by id) and seeds."""
+def release_plan(
+    persona: Persona, prompts: Sequence[str] | None = None, seeds: Sequence[int] | None = None, strength: float = 1.0
+) -> Any:
+    """Return the ``SamplePlan`` of prompt set B, or of some of its prompts (by id) and seeds, at a LoRA strength."""
     from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 
     chosen = [prompt for prompt in persona.prompts_b if prompts is None or prompt.id in prompts]
@@ -114,6 +116,7 @@ def release_plan(persona: Persona, prompts: Sequence[str] | None = None, seeds: 
         guidance=persona.sampler.guidance,
         width=persona.sampler.width,
         height=persona.sampler.height,
+        strength=strength,
         dtype=resolve_dtype(persona.sampler.dtype),
         family=persona.family,
     )

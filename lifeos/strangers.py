@@ -81,7 +81,7 @@ def gather_strangers(
             hardly ever draws a face.
     """
     path = persona.folder / IMPOSTORS_FILE
-    known, facts = _read(path)
+    known, facts = _read_kept(path)
     if facts.get("faces") != bound_to["faces"]:
         if "identities" in known and impostor_images is None:
             raise InputError(
@@ -186,7 +186,16 @@ def _without_trigger(persona: "Persona", text: str) -> str:
     return " ".join(text.replace("{trigger}", "").replace("{class}", persona.class_word).split())
 
 
-def _read(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
+def read_strangers(path: Path) -> dict[str, NDArray[np.float32]]:
+    """Return the embeddings kept beside a persona: ``identities`` f32[m,d] and ``nulls`` f32[j,d], each where it is.
+
+    Raises:
+        InputError: the file is no safetensors file.
+    """
+    return _read_kept(path)[0]
+
+
+def _read_kept(path: Path) -> tuple[dict[str, NDArray[np.float32]], dict[str, str]]:
     if not path.exists():
         return {}, {}
     from safetensors import SafetensorError, safe_open

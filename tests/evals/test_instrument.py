@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals import instrument
-from evals.instrument import Control, ControlResult, control_policy, instrument_verdict, refuse_to_rule
+from evals.instrument import Control, ControlResult, control_policy, instrument_verdict
 from evals.policy import load_policy
 from evals.verdict import Outcome, failed, not_evaluated, passed
 
@@ -50,15 +50,6 @@ def test_a_control_that_was_not_judged_blocks_and_is_named():
     assert told.outcome is Outcome.NOT_EVALUATED
     assert "bad" in told.reason
     assert instrument_verdict([], []).outcome is Outcome.NOT_EVALUATED
-
-
-def test_an_instrument_that_errs_rules_on_nothing():
-    verdicts = {"likeness": passed("fine", value=0.7), "skin_realism": failed("rough")}
-    assert refuse_to_rule(verdicts, passed("seen")) == verdicts
-    for blind in (failed("blind"), not_evaluated("not asked")):
-        ruled = refuse_to_rule(verdicts, blind)
-        assert {verdict.outcome for verdict in ruled.values()} == {Outcome.NOT_EVALUATED}
-        assert all(blind.reason in verdict.reason for verdict in ruled.values())
 
 
 def test_the_controls_name_gates_that_the_policy_has():

@@ -9,6 +9,7 @@ import time
 from pathlib import Path
 
 import numpy as np
+from safetensors.numpy import save
 
 from evals.atomic import write_bytes, write_json
 from evals.calibration import build_calibration
@@ -24,10 +25,12 @@ from lifeos.measure import Measurements, skin_of
 from lifeos.persona import load_persona
 from lifeos.release import WEIGHTS_GATES
 from lifeos.release_inputs import release_domain
+from lifeos.strangers import IMPOSTORS_FILE
 
 IDENTITY = "simulation"
 NAME = "tests.lifeos.simulated_release"
 SIDE, DIMENSIONS, STEPS = 128, 64, 12
+CONTROLS = 24  # images of the overdriven LoRA: as few as the policy judges
 POINTS = np.array([[46, 52], [82, 52], [64, 74], [50, 92], [78, 92]], dtype=np.float32)
 
 
@@ -119,7 +122,10 @@ def inspect(lora, base, family):
 
 
 def _keyed(plan, lora):
-    return [(request, hash_json([hash_file(lora), request.prompt.id, request.seed])) for request in plan.requests()]
+    return [
+        (request, hash_json([hash_file(lora), request.prompt.id, request.seed, request.strength]))
+        for request in plan.requests()
+    ]
 
 
 def missing(plan, base, lora, store):
@@ -133,13 +139,19 @@ def sample(plan, base, lora, store, progress):
         if not ImageStore(store).has(key):
             time.sleep(behaviour.get("pause", 0.0))
             seed = int(key[:8], 16)
-            png = encode_png(portrait(behaviour["identity"], seed))
-            log(Path(store).parent, f"sample {request.prompt.id} {request.seed}")
+            burnt = request.strength > 1.5 and behaviour.get("burns", True)
+            png = encode_png(portrait(99 if burnt else behaviour["identity"], seed))
+            what = "sample" if request.strength == 1.0 else "control"
+            log(Path(store).parent, f"{what} {request.prompt.id} {request.seed}")
             ImageStore(store).put(key, png, {})
             made += 1
         images.append(Rendered(request.prompt.id, request.seed, ImageStore(store).path_for(key), key))
         progress("sampling", number, len(plan.requests()))
     return Sampled(tuple(images), made)
+
+
+def round_trip(images, base, family):
+    return np.stack(list(images))
 
 
 def write_lora(path, **behaviour):
@@ -189,6 +201,8 @@ def calibrate(folder, artifacts):
     paths = sorted(persona.references.glob("*.png"))
     records = measurements.of_all(paths, lambda *_: None, "references")
     strangers = np.array([direction(1000 + number) for number in range(320)], dtype=np.float32)
+    nulls = np.array([direction(2000 + number) for number in range(24)], dtype=np.float32)
+    write_bytes(folder / IMPOSTORS_FILE, save({"identities": strangers, "nulls": nulls}))
     build_calibration(
         persona.name,
         measurements.backend_identity(),

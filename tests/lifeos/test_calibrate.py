@@ -195,7 +195,7 @@ def test_photographs_of_any_size_are_brought_into_the_domain(tmp_path):
     import skimage
 
     from evals.faces import inter_ocular_distance, measure_face, open_backend
-    from lifeos.calibrate import _in_domain
+    from lifeos.calibrate import references_in_domain
     from lifeos.settings import project_root
 
     backend = open_backend("yunet_sface", project_root() / "models/faces")
@@ -204,7 +204,7 @@ def test_photographs_of_any_size_are_brought_into_the_domain(tmp_path):
     for path, size in zip(paths, ((1024, 1024), (512, 512), (200, 200)), strict=True):
         astronaut.resize(size).save(path)
     persona = SimpleNamespace(sampler=SimpleNamespace(width=256, height=320))
-    drawable, embeddings = _in_domain(persona, paths, backend)
+    drawable, embeddings = references_in_domain(persona, paths, backend)
     assert [None if image is None else image.shape for image in drawable] == [(320, 256, 3), (320, 256, 3), None]
     whole = measure_face(backend, read_image(paths[1])).embedding
     assert all(embeddings @ whole > 0.8)

@@ -53,7 +53,7 @@ def test_a_good_recipe_passes_every_gate(inputs):
     assert {gate for gate, outcome in outcomes(result).items() if outcome is not Outcome.PASSED} <= {"champion"}
     assert result["source"] == "simulation"
     assert result["made"] == {"trained": True, "images": 24}
-    assert len(work(inputs)) == simulation.STEPS + 24
+    assert len(work(inputs)) == simulation.STEPS + simulation.CONTROLS + 24
     rows = (describe(inputs, simulation).folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 24
     assert json.loads(rows[0])["prompt"] == "B00"
@@ -114,16 +114,46 @@ def test_images_of_another_size_are_another_domain(inputs, tmp_path):
 def test_too_few_images_are_not_evaluated(inputs, tmp_path):
     folder = tmp_path / "few"
     write_bytes(folder / "a.png", encode_png(simulation.portrait(1, 3)))
-    assert set(outcomes(walked(replace(inputs, images=folder))).values()) == {Outcome.NOT_EVALUATED}
+    found = outcomes(walked(replace(inputs, images=folder)))
+    assert found.pop("instrument") is Outcome.PASSED
+    assert set(found.values()) == {Outcome.NOT_EVALUATED}
 
 
-def test_without_a_calibration_nothing_is_compared(inputs, tmp_path):
+def test_without_a_calibration_nothing_is_drawn_or_judged(inputs, tmp_path):
     persona = simulation.make_persona(tmp_path / "bare")
     (persona / "calibration.json").unlink()
-    found = outcomes(walked(replace(inputs, persona=persona)))
-    assert found["image_flat"] is Outcome.PASSED
-    compared = (*(gate for gate in ROW_GATES if gate != "image_flat"), "repro")
-    assert {found[gate] for gate in compared} == {Outcome.NOT_EVALUATED}
+    result = walked(replace(inputs, persona=persona))
+    found = outcomes(result)
+    assert {found[gate] for gate in ("instrument", *ROW_GATES, "repro")} == {Outcome.NOT_EVALUATED}
+    assert "lifeos calibrate" in result["verdicts"]["instrument"]["reason"]
+    assert [line for line in work(inputs) if not line.startswith("train")] == []
+
+
+def test_a_judge_that_accepts_a_control_rules_on_nothing_and_draws_nothing(inputs, tmp_path):
+    lora = simulation.write_lora(tmp_path / "x.safetensors", burns=False)
+    result = walked(replace(inputs, lora=lora))
+    found = outcomes(result)
+    assert found["instrument"] is Outcome.FAILED
+    assert "strength 1.8 must be refused" in result["verdicts"]["instrument"]["reason"]
+    assert {found[gate] for gate in (*ROW_GATES, "repro")} == {Outcome.NOT_EVALUATED}
+    assert {line.split()[0] for line in work(inputs)} == {"control"}
+
+
+def test_finished_images_have_no_strength_to_overdrive(inputs, tmp_path):
+    folder = tmp_path / "few"
+    write_bytes(folder / "a.png", encode_png(simulation.portrait(1, 3)))
+    reason = walked(replace(inputs, images=folder))["verdicts"]["instrument"]["reason"]
+    assert "strength 1.8" not in reason
+    assert "blurred references (20)" in reason
+    assert work(inputs) == []
+
+
+def test_without_strangers_at_hand_the_instrument_is_not_evaluated(inputs, tmp_path):
+    persona = simulation.make_persona(tmp_path / "alone")
+    (persona / "impostors" / "embeddings.safetensors").unlink()
+    result = walked(replace(inputs, persona=persona))
+    assert outcomes(result)["instrument"] is Outcome.NOT_EVALUATED
+    assert "not judged: other people, the base without the LoRA" in result["verdicts"]["instrument"]["reason"]
 
 
 def test_a_champion_shares_prompts_and_noise(inputs, tmp_path):

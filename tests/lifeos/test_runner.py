@@ -70,7 +70,7 @@ def work(folder):
 def test_approved_then_reused_then_narrowed(folder):
     first = run(folder, "-n", "2")
     assert (first.verdict, first.exit_code) == ("approved", 0), [r.to_json() for r in first.results]
-    assert len(work(folder)) == simulation.STEPS + 24
+    assert len(work(folder)) == simulation.STEPS + simulation.CONTROLS + 24
     (row,) = rows(folder)
     assert row["id"] == first.row
     assert (row["reused"], row["narrowed"], row["verdict"]) == (False, False, "approved")
@@ -79,7 +79,7 @@ def test_approved_then_reused_then_narrowed(folder):
 
     again = run(folder)
     assert again.verdict == "approved"
-    assert len(work(folder)) == simulation.STEPS + 24
+    assert len(work(folder)) == simulation.STEPS + simulation.CONTROLS + 24
     assert [row["reused"] for row in rows(folder)] == [False, True]
 
     narrowed = run(folder, "-k", "likeness")
@@ -235,7 +235,7 @@ def test_killed_while_training_or_sampling_goes_on_and_repeats_nothing(folder, l
     done = work(folder)
     # The step that was under way may be repeated when the kill fell between the work and its checkpoint.
     assert len(done) - len(set(done)) <= 1
-    assert len(set(done)) == simulation.STEPS + 24
+    assert len(set(done)) == simulation.STEPS + simulation.CONTROLS + 24
     (row,) = rows(folder)
     assert row["reused"] is False
 

@@ -5,20 +5,25 @@ gates of phase pod are breached in test_pod_breaches.py.
 """
 
 import subprocess
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
 from evals import history
+from evals.calibration import load_calibration
+from evals.policy import load_policy
 from evals.verdict import Outcome
 from lifeos import project_checks
 from lifeos.errors import InputError
+from lifeos.instrument import instrument_step
 from lifeos.lora import dataset_lint
 from lifeos.lora.families import get_family
 from lifeos.lora.weights import GATES as WEIGHTS_GATES
 from lifeos.lora.weights import inspect_lora
 from lifeos.manifest import default_manifest, load_manifest
+from lifeos.measure import Measurements
 from lifeos.persona import load_persona
 from lifeos.pods.requirements import requirements_verdict
 from lifeos.release import repro_verdict
@@ -185,6 +190,25 @@ def breach_weights_effect(house):
         return {name: (kind, array * (0 if "lora_B" in name else 1)) for name, (kind, array) in tensors.items()}
 
     return house.weights(house.write_lora(edit=nothing))
+
+
+def breach_instrument(house):
+    """The calibration's band of skin is so wide that nothing blurred or smoothed can leave it."""
+    persona = load_persona(simulation.make_persona(house.folder))
+    artifacts = house.folder / "artifacts"
+    measurements = Measurements(artifacts, simulation.Backend, "simulated")
+    training = measurements.of_all(sorted(persona.dataset.glob("*.png")), lambda *_: None, "training")
+    calibration, policy = load_calibration(persona.calibration), load_policy()
+    lora = simulation.write_lora(house.folder / "x.safetensors")
+
+    def verdict(judged_by):
+        return instrument_step(
+            persona, lora, simulation, measurements, judged_by, policy, training, artifacts, lambda *_: None
+        )
+
+    assert verdict(calibration).outcome is Outcome.PASSED
+    thresholds = {**calibration.thresholds, "skin_z_low": -1e6, "skin_z_high": 1e6}
+    return {"instrument": verdict(replace(calibration, thresholds=thresholds))}
 
 
 def breach_repro(house):
