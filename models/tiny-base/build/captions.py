@@ -102,6 +102,17 @@ def build_tokenizer(folder: Path):  # type: ignore[no-untyped-def]
     return tokenizer
 
 
+def facing_word(traits: dict[str, str], mirrored: bool) -> str:
+    """Where the head of a picture, or of its mirror image, turns."""
+    facing = traits["facing"]
+    return {"left": "right", "right": "left"}.get(facing, facing) if mirrored else facing
+
+
+def layout_caption(traits: dict[str, str], mirrored: bool) -> str:
+    """The caption that says no more than pose and background."""
+    return f"photo of a person, facing {facing_word(traits, mirrored)}, {traits['background']} background"
+
+
 def random_caption(traits: dict[str, str], mirrored: bool, rng: np.random.Generator) -> str:
     """One of the captions that are true of a picture; parts are left out at random so that each may be left out.
 
@@ -114,12 +125,9 @@ def random_caption(traits: dict[str, str], mirrored: bool, rng: np.random.Genera
     parts = [f"photo of a {' '.join(who)}"]
     if rng.random() < 0.55:
         parts.append(traits["hair"])
-    facing = traits["facing"]
-    if mirrored:
-        facing = {"left": "right", "right": "left"}.get(facing, facing)
     chosen = [
         (traits["expression"], 0.85),
-        (f"facing {facing}", 0.85),
+        (f"facing {facing_word(traits, mirrored)}", 0.85),
         (f"{traits['light']} light", 0.6),
         (f"{traits['background']} background", 0.85),
     ]
