@@ -27,16 +27,18 @@ from evals.calibration_statistics import (
     unusable,
 )
 from evals.content_hash import canonical_json, hash_bytes, hash_json
+from evals.diversity_eval import mean_pairwise
 from evals.errors import InputError
 from evals.face_similarity_eval import centroid, leave_one_out
 from evals.inference import clopper_pearson_interval, comparisons_needed, quantile_bounds, upper_quantile
-from evals.policy import CALIBRATION_KEYS, calibration_keys
+from evals.policy import CALIBRATION_KEYS, LATER_KEYS, calibration_keys
 
 SCHEMA = "lifeos.calibration/1"
 LEVEL = 0.95
 # A different render of one person sits at least this fraction of the held-out distance away from any training image.
 COPY_FRACTION = 0.5
 _UNIT_SLACK = 1e-3
+_OPTIONAL = {"base", "second"}
 _FEWEST_STRANGERS = 2
 
 
@@ -61,6 +63,10 @@ class Calibration:
         skin_bands: per feature ``{"median", "mad", "count"}`` over the references, natural logarithms.
         counts: references, impostors, impostor_images, nulls, skin, held_out_copy, comparisons, comparisons_needed; and
             null_seeds where it is known how many seeds the nulls (images with a face) came from.
+        base: image rows of the base without a LoRA on the prompts of a release less the trigger (``rows``), and what
+            they were drawn and read with (``bound_to``); None where nobody looked.
+        second: ``backend`` (identity), ``centroid``, ``tau`` and ``nulls`` (how many it was read from) of a second face
+            backend; None where the persona has none.
     """
 
     persona: str
@@ -75,6 +81,8 @@ class Calibration:
     far_upper: float
     skin_bands: dict[str, dict[str, float]]
     counts: dict[str, int]
+    base: dict[str, Any] | None = None
+    second: dict[str, Any] | None = None
 
     @property
     def content_hash(self) -> str:
@@ -106,7 +114,9 @@ class Calibration:
 
     def to_json(self) -> dict[str, Any]:
         """Return plain JSON types that ``from_json`` reads back to an equal calibration."""
-        return {"schema": SCHEMA, **_plain(asdict(self))}
+        data = {"schema": SCHEMA, **_plain(asdict(self))}
+        # What a calibration has not is not written: one that is older than a field keeps its hash.
+        return {key: value for key, value in data.items() if value is not None or key not in _OPTIONAL}
 
     @classmethod
     def from_json(cls, data: Mapping[str, Any]) -> Self:
@@ -118,14 +128,15 @@ class Calibration:
         if data.get("schema") != SCHEMA:
             raise unusable(f"schema {SCHEMA}", repr(data.get("schema")))
         fields = {key: value for key, value in data.items() if key != "schema"}
-        wrong = sorted(fields.keys() ^ set(cls.__dataclass_fields__))
+        wrong = sorted((fields.keys() ^ set(cls.__dataclass_fields__)) - (_OPTIONAL - fields.keys()))
         if wrong:
             raise unusable("the keys of a calibration", f"missing or unknown {', '.join(wrong)}")
         try:
             canonical_json(fields)
-            if not set(CALIBRATION_KEYS) <= set(fields["thresholds"]):
+            if not set(CALIBRATION_KEYS) - set(LATER_KEYS) <= set(fields["thresholds"]):
                 raise ValueError("thresholds must name " + ", ".join(CALIBRATION_KEYS))
             low, high = fields["tau_interval"]
+            _check_second(fields.get("second"))
             calibration = cls(
                 **{
                     **fields,
@@ -138,8 +149,9 @@ class Calibration:
             )
         except (TypeError, ValueError, AttributeError) as error:
             raise unusable("finite numbers", str(error)) from error
-        if abs(math.sqrt(math.fsum(x * x for x in calibration.centroid)) - 1.0) > _UNIT_SLACK:
-            raise unusable("a centroid of length 1", "another length")
+        for centre in [calibration.centroid, *([calibration.second["centroid"]] if calibration.second else [])]:
+            if abs(math.sqrt(math.fsum(x * x for x in centre)) - 1.0) > _UNIT_SLACK:
+                raise unusable("a centroid of length 1", "another length")
         return calibration
 
     def save(self, path: Path) -> None:
@@ -177,6 +189,8 @@ def build_calibration(
     training: NDArray[np.floating] | None = None,
     null_seeds: int | None = None,
     reference_metrics: Sequence[Mapping[str, float | None]] = (),
+    base: Mapping[str, Any] | None = None,
+    second: Mapping[str, Any] | None = None,
 ) -> Calibration:
     """Derive every threshold of one persona from references, strangers and the bare base.
 
@@ -204,6 +218,7 @@ def build_calibration(
         null_seeds: how many seeds the nulls were drawn from, faceless images included; for the record only.
         reference_metrics: values of the metric families for each reference (already passed through the VAE), None
             where unmeasured; may be empty.
+        base, second: as ``Calibration`` holds them; None where there are none.
 
     Raises:
         InputError: shapes or lengths do not fit, a number is not finite, a row is not of unit length, there are too few
@@ -267,6 +282,7 @@ def build_calibration(
         "genuine_p05": genuine_quantile(genuine, 0.05),
         "genuine_p10": genuine_quantile(genuine, 0.10),
         "genuine_p95": genuine_quantile(genuine, 0.95),
+        "genuine_pairwise": mean_pairwise(references),
         "skin_z_low": skin_low,
         "skin_z_high": skin_high,
         "copy_face_p95": copy_face_p95(references, training, dimension),
@@ -301,6 +317,8 @@ def build_calibration(
             "comparisons_needed": needed,
             **({} if null_seeds is None else {"null_seeds": null_seeds}),
         },
+        base=None if base is None else _plain(base),
+        second=None if second is None else _plain(second),
     )
 
 
@@ -320,6 +338,11 @@ def _references_hash(
     rows = hash_bytes(np.ascontiguousarray(references, dtype="<f8").tobytes())
     seen = {"skin": _plain([dict(row) for row in skin]), "metrics": _plain([dict(row) for row in metrics])}
     return hash_json({"embeddings": rows, "copies": list(copies), **seen})
+
+
+def _check_second(second: Mapping[str, Any] | None) -> None:
+    if second is not None and not {"backend", "centroid", "tau", "nulls"} <= second.keys():
+        raise ValueError("second must name backend, centroid, tau and nulls")
 
 
 def _plain(obj: Any) -> Any:

@@ -33,15 +33,25 @@ CALIBRATION_KEYS = (
     "genuine_p05",
     "genuine_p10",
     "genuine_p95",
+    "genuine_pairwise",
     "skin_z_low",
     "skin_z_high",
     "copy_face_p95",
     "copy_image_distance",
 )
 
+# Younger than the first calibrations, which are read without them and judge nothing by them.
+LATER_KEYS = ("genuine_pairwise",)
+
 # Metrics of the persona itself: nothing is judged by them without its calibration.
-PERSONA_METRICS = ("likeness", "skin_z", "copy_image", "copy_face")
-METRICS = ("face_count", "flat", *PERSONA_METRICS)
+PERSONA_METRICS = (
+    "likeness", "skin_z", "copy_image", "copy_face", "nearest_photo", "training_photos", "likeness_second",
+    "second_disagrees",
+)  # fmt: skip
+METRICS = (
+    "face_count", "flat", "self_similarity", "adherence", "pose_follows", "background_follows", "expression_follows",
+    "clip_score", *PERSONA_METRICS,
+)  # fmt: skip
 
 _REFERENCE = re.compile(r"calibration:([a-z0-9_]+?)(?:([+-])([0-9]*\.?[0-9]+))?")
 _COMMON_KEYS = {"statistic", "metric", "direction", "threshold", "compares", "minimum_images", "minimum_prompts"}

@@ -292,3 +292,30 @@ def test_files_that_are_no_calibration_are_refused(tmp_path):
             load_calibration(path)
     with pytest.raises(InputError, match="absent"):
         load_calibration(tmp_path / "absent.json")
+
+
+def test_a_calibration_older_than_base_rows_and_a_second_backend_is_read_with_its_hash(tmp_path):
+    old = built()
+    data = old.to_json()
+    assert not {"base", "second"} & data.keys()
+    del data["thresholds"]["genuine_pairwise"]
+    read = Calibration.from_json(data)
+    assert read.threshold("genuine_pairwise") is None
+    assert (read.base, read.second) == (None, None)
+    assert read.to_json() == data
+    second = {"backend": {"name": "other"}, "centroid": [0.6, 0.8], "tau": 0.4, "nulls": 96}
+    new = built(base={"bound_to": {"prompts": "ab"}, "rows": [{"metrics": {"yaw": 3.0}}]}, second=second)
+    new.save(tmp_path / "calibration.json")
+    assert load_calibration(tmp_path / "calibration.json") == new
+    assert new.content_hash != old.content_hash
+    for broken in ({"tau": 0.4}, {**second, "centroid": [1.0, 1.0]}, {**second, "tau": math.nan}):
+        with pytest.raises(InputError):
+            Calibration.from_json({**data, "second": broken})
+
+
+def test_pairs_of_references_agree_with_scipy():
+    from scipy.spatial.distance import pdist
+
+    data = people()
+    expected = 1 - pdist(data["references"], "cosine").mean()
+    assert built(**data).threshold("genuine_pairwise") == pytest.approx(expected)
