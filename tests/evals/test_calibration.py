@@ -21,7 +21,10 @@ def unit(rows):
 
 
 def skin(rng, count):
-    return [dict(zip(FEATURE_SIGNS, map(float, row), strict=True)) for row in rng.normal(0, 0.3, (count, 4))]
+    return [
+        dict(zip(FEATURE_SIGNS, map(float, row), strict=True))
+        for row in rng.normal(0, 0.3, (count, len(FEATURE_SIGNS)))
+    ]
 
 
 def people(seed=0, impostors=320, nulls=0, noise=0.5, references=16):
