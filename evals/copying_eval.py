@@ -77,6 +77,24 @@ def nearest_index(signature: ArrayLike, training_signatures: ArrayLike) -> int:
     return int(distances(signature, training_signatures).argmin())
 
 
+def nearest_face(embedding: ArrayLike, training_embeddings: ArrayLike) -> int:
+    """Row of the training face that a face is nearest to; the first of equals.
+
+    One photo that is nearest to many samples draws them in like a black hole: the LoRA has learnt that photo.
+
+    Args:
+        embedding: ``[d]``, length 1.
+        training_embeddings: ``[n, d]``, rows of length 1, n >= 1.
+
+    Raises:
+        ValueError: as ``copy_face``.
+    """
+    rows = np.atleast_2d(np.asarray(training_embeddings, dtype=np.float64))
+    if rows.size == 0:
+        raise ValueError("training_embeddings must hold at least 1 row, but got none")
+    return int(np.argmax([likeness(embedding, row) for row in rows]))
+
+
 def copy_face(embedding: ArrayLike, training_embeddings: ArrayLike, centroid: ArrayLike) -> float:
     """How much nearer a face lies to one training photo than to the person: ``cos(e, nearest) - cos(e, centroid)``.
 

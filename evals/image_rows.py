@@ -14,7 +14,11 @@ from evals.errors import InputError
 # the LoRA did something wrong.
 UNSCORABLE = "unscorable"
 
-_FLAGS = ("copy_image", "flat")
+_FLAGS = (
+    "copy_image", "flat", "pose_follows", "background_follows", "expression_follows", "second_disagrees",
+)  # fmt: skip
+_COUNTS = ("face_count", "nearest_photo", "training_photos")
+_COSINES = ("likeness", "self_similarity", "likeness_second")
 _KEYS = {"image", "file", "prompt", "seed", "strength", "metrics", "reasons"}
 _COSINE_SLACK = 1e-3
 
@@ -135,10 +139,12 @@ def _metric(where: str, name: str, value: object) -> float | None:
     number = _number(where, value)
     if name in _FLAGS and number not in (0.0, 1.0):
         raise _refused(where, "0 or 1", str(number))
-    if name == "face_count" and (number < 0 or number != int(number)):
+    if name in _COUNTS and (number < 0 or number != int(number)):
         raise _refused(where, "a count", str(number))
-    if name == "likeness" and abs(number) > 1.0 + _COSINE_SLACK:
+    if name in _COSINES and abs(number) > 1.0 + _COSINE_SLACK:
         raise _refused(where, "a cosine in [-1, 1]", str(number))
+    if name == "adherence" and not 0.0 <= number <= 1.0:
+        raise _refused(where, "a share in [0, 1]", str(number))
     return number
 
 

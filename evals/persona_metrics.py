@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from evals.calibration import Calibration
-from evals.copying_eval import copy_face, nearest
+from evals.copying_eval import copy_face, nearest, nearest_face
 from evals.face_similarity_eval import largest_is_likest, likeness
 from evals.metric_families import Measured
 from evals.skin_realism_eval import skin_z
@@ -30,10 +30,11 @@ class PersonaMetrics:
         self._faces = [record["embedding"] for record in training if record["embedding"] is not None]
         self._signatures = [record["signature"] for record in training]
 
-    def of(self, record: Mapping[str, Any]) -> Measured:
+    def of(self, record: Mapping[str, Any], second: Mapping[str, Any] | None = None) -> Measured:
         """Return the persona's metrics of one image; what cannot be compared at all is left out of the names.
 
         Args:
+            second: record of the same image by the second face backend (``embedding``, ``reason``); None without one.
             record: of the image; keys ``embedding`` (``[d]`` of length 1, or None) and ``reason``, ``others`` (further
                 faces ``[k, d]``), ``skin`` (features, or None) and ``skin_reason``, ``signature`` (``[1200]``).
 
@@ -43,6 +44,8 @@ class PersonaMetrics:
         values: dict[str, float | None] = {}
         reasons: dict[str, str] = {}
         self._face(record, values, reasons)
+        if second is not None:
+            self._second(second, values, reasons)
         if self._calibration.skin_bands:
             z = None if record["skin"] is None else skin_z(record["skin"], self._calibration.skin_bands)
             values["skin_z"] = z
@@ -55,7 +58,9 @@ class PersonaMetrics:
 
     def _face(self, record: Mapping[str, Any], values: dict[str, float | None], reasons: dict[str, str]) -> None:
         embedding, reason = record["embedding"], str(record["reason"])
-        names = ["likeness", *(["copy_face"] if self._faces else [])]
+        names = ["likeness", *(["copy_face", "nearest_photo"] if self._faces else [])]
+        if self._faces:
+            values["training_photos"] = float(len(self._faces))
         if embedding is not None and len(embedding) != len(self._centroid):
             return
         if embedding is not None and not largest_is_likest(embedding, record["others"], self._centroid):
@@ -67,3 +72,19 @@ class PersonaMetrics:
         values["likeness"] = likeness(embedding, self._centroid)
         if self._faces:
             values["copy_face"] = copy_face(embedding, self._faces, self._centroid)
+            values["nearest_photo"] = float(nearest_face(embedding, self._faces))
+
+    def _second(self, second: Mapping[str, Any], values: dict[str, float | None], reasons: dict[str, str]) -> None:
+        known, tau = self._calibration.second, self._calibration.threshold("tau")
+        if known is None or tau is None or "likeness" not in values:
+            return
+        embedding, own = second["embedding"], values["likeness"]
+        if embedding is not None and len(embedding) != len(known["centroid"]):
+            return
+        other = None if embedding is None else likeness(embedding, known["centroid"])
+        values["likeness_second"] = other
+        if other is None:
+            reasons["likeness_second"] = f"second backend, {second['reason']}"
+        # No face is below any threshold: two that find none agree.
+        accepted = own is not None and own >= tau, other is not None and other >= float(known["tau"])
+        values["second_disagrees"] = float(accepted[0] != accepted[1])

@@ -204,6 +204,16 @@ def stated_proofs() -> dict[str, str]:
     return {gate: row["proves"] for gate, row in tables.items() if isinstance(row, dict) and "proves" in row}
 
 
+def stated_needs() -> dict[str, list[Any]]:
+    """Return what must be declared before a gate is expected, by gate id, for every rule that states it (``needs``).
+
+    Raises:
+        InputError: the shipped policy cannot be read.
+    """
+    tables = _gate_tables(DEFAULT_POLICY)
+    return {gate: row["needs"] for gate, row in tables.items() if isinstance(row, dict) and "needs" in row}
+
+
 def metric_names() -> tuple[str, ...]:
     """Return every metric that a rule may name: the persona's own and those of the metric families."""
     return (*METRICS, *(name for family in families() for name in family.metrics))
@@ -266,9 +276,11 @@ def _parse_rule(reader: "_Reader", gate: str, row: Any) -> Rule:
         raise reader.error(where, "a table", row)
     statistic = reader.choice(f"{where}.statistic", row.get("statistic"), STATISTICS)
     required, optional = _OWN_KEYS[statistic]
-    reader.keys(where, row, _COMMON_KEYS | required, optional | {"proves"})
+    reader.keys(where, row, _COMMON_KEYS | required, optional | {"proves", "needs"})
     if "proves" in row:
         reader.text(f"{where}.proves", row["proves"])
+    for need in reader.list(f"{where}.needs", row.get("needs", [])):
+        reader.text(f"{where}.needs", need)
     rule = Rule(
         gate=gate,
         statistic=statistic,
@@ -319,7 +331,8 @@ def _refuse_decoration(reader: "_Reader", where: str, rule: Rule) -> None:
         rule.compares != "point"
     ):
         raise reader.error(f"{where}.compares", '"point" (it has no interval here)', rule.compares)
-    if rule.metric == "likeness" and rule.direction == "at_least" and rule.missing_value is None and not is_share:
+    is_mean = rule.statistic in ("mean_by_prompt", "difference_from_base")
+    if rule.metric == "likeness" and rule.direction == "at_least" and rule.missing_value is None and is_mean:
         # Leaving faceless images out would reward a LoRA for losing faces.
         raise reader.error(f"{where}.missing_value", "what an image without a face counts as", "none")
     if rule.even_factor is not None and not rule.even_factor >= 1.0:
@@ -355,6 +368,11 @@ class _Reader:
     def text(self, key: str, value: object) -> str:
         if not isinstance(value, str) or not value.strip():
             raise self.error(key, "a text", value)
+        return value
+
+    def list(self, key: str, value: object) -> "list[object]":
+        if not isinstance(value, list):
+            raise self.error(key, "a list", value)
         return value
 
     def number(self, key: str, value: object) -> float:

@@ -71,6 +71,10 @@ def test_image_flat(gate, release):
     gate(release.verdict("image_flat"))
 
 
+def test_clip_score(gate, release):
+    gate(release.verdict("clip_score"))
+
+
 def test_repro(gate, release):
     gate(release.verdict("repro"))
 

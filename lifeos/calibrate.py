@@ -6,7 +6,7 @@ size that the base draws, because a number measured on a photograph of 12 millio
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -16,6 +16,7 @@ from numpy.typing import NDArray
 from evals.calibration_statistics import MINIMUM_REFERENCES
 from evals.content_hash import hash_folder, hash_json
 from lifeos.errors import InputError
+from lifeos.expressions import reader_of
 from lifeos.lora.dataset import image_files
 from lifeos.measure import Measurements, families_of, skin_of
 from lifeos.progress import Progress, silent
@@ -81,7 +82,9 @@ def calibrate(
         raise InputError(f"--far: accepted a rate above 0 and below 1, got {far:g}; next: leave it out, or 0.01")
     references = _enough_references(persona)
     face_hash = hash_json([persona.face_backend, hash_folder(persona.face_folder, "**/*.onnx")])
-    measurements = Measurements(artifacts, lambda: open_backend(persona.face_backend, persona.face_folder), face_hash)
+    measurements = Measurements(
+        artifacts, lambda: open_backend(persona.face_backend, persona.face_folder), face_hash, reader_of(persona.base)
+    )
     records = measurements.of_all(references, progress, "references")
     for path, record in zip(references, records, strict=True):
         if record["embedding"] is None or record["faces"] != 1:
@@ -114,9 +117,38 @@ def calibrate(
         null_seeds=strangers.null_seeds,
         reference_metrics=metrics,
     )
+    others = image_files(impostor_images) if impostor_images is not None else []
+    calibration = _with_base(persona, artifacts, measurements, calibration, drawable, others, progress)
     centre = np.asarray(calibration.centroid)
     groups = [rows @ centre if len(rows) else np.zeros(0) for rows in (strangers.identities, strangers.nulls)]
     return calibration, Similarities(leave_one_out(embeddings), *groups)
+
+
+def _with_base(
+    persona: "Persona",
+    artifacts: Path,
+    measurements: Measurements,
+    calibration: "Calibration",
+    drawable: Sequence["RgbImage | None"],
+    others: Sequence[Path],
+    progress: Progress,
+) -> "Calibration":
+    """Add what the base draws of the prompts without a LoRA, and what a second face backend says of all that."""
+    from lifeos.base_images import measure_base, same_base
+    from lifeos.clip_scores import clip_scores
+    from lifeos.second_faces import calibrate_second, second_faces
+
+    clip, second = clip_scores(persona, artifacts), second_faces(persona, artifacts)
+    known = same_base(persona, calibration, measurements.reader, clip)
+    if known is not None and second is None:
+        return replace(calibration, base=known)
+    base, images = measure_base(persona, artifacts, measurements, calibration, clip, progress)
+    if second is None:
+        return replace(calibration, base=base)
+    pictures = [image for image in drawable if image is not None]
+    return replace(
+        calibration, base=base, second=calibrate_second(second, pictures, [*images, *others], calibration.far)
+    )
 
 
 def _enough_references(persona: "Persona") -> list[Path]:

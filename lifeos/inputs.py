@@ -117,8 +117,8 @@ def declared_needs(inputs: Inputs, phase: str) -> frozenset[str]:
         declared |= {"recipe", "lora"}
     if phase != "release" and inputs.recipe is not None:
         declared.add("recipe")
-    if phase == "release" and champion_file(inputs) is not None:
-        declared.add("champion")
+    if phase == "release":
+        declared |= _needs_of_persona(inputs)
     if inputs.pod:
         declared.add("pod")
     if inputs.project.settings.budget:
@@ -128,6 +128,18 @@ def declared_needs(inputs: Inputs, phase: str) -> frozenset[str]:
 
         declared |= {"gpu", *pod_needs(inputs)}
     return frozenset(declared)
+
+
+def _needs_of_persona(inputs: Inputs) -> set[str]:
+    from lifeos.persona import load_persona
+
+    persona = load_persona(inputs.persona, inputs.project.root)
+    known = {
+        "champion": champion_file(inputs),
+        "clip": persona.clip_folder,
+        "second_faces": persona.second_folder,
+    }
+    return {name for name, path in known.items() if path is not None}
 
 
 def _must_exist(name: str, path: Path | None, was_given: bool, is_folder: bool) -> None:

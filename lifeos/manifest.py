@@ -13,7 +13,7 @@ Phase = Literal["cheap", "predeploy", "pod", "release"]
 PHASES: tuple[Phase, ...] = ("cheap", "predeploy", "pod", "release")
 Need = Literal[
     "lora", "recipe", "images", "champion", "training_log", "clip", "gpu", "pod", "xformers", "bitsandbytes",
-    "insightface", "training_smoke", "budget",
+    "insightface", "training_smoke", "budget", "second_faces",
 ]  # fmt: skip
 
 
@@ -89,15 +89,16 @@ def load_manifest(path: Path) -> Manifest:
 
 
 def _unlisted_rules(file: _ManifestFile, phase: Phase) -> tuple[GateRow, ...]:
-    from evals.policy import DEFAULT_POLICY, row_gates, stated_proofs
+    from evals.policy import DEFAULT_POLICY, row_gates, stated_needs, stated_proofs
 
-    listed, proofs = {row.id for row in file.gate}, stated_proofs()
+    listed, proofs, needs = {row.id for row in file.gate}, stated_proofs(), stated_needs()
     rows = []
     for gate in row_gates():
         if gate in listed:
             continue
         try:
-            rows.append(GateRow(id=gate, phases=[phase], severity="soft", proves=proofs.get(gate, "")))
+            given = {"proves": proofs.get(gate, ""), "needs": needs.get(gate, [])}
+            rows.append(GateRow.model_validate({"id": gate, "phases": [phase], "severity": "soft", **given}))
         except ValidationError as error:
             raise InputError(validation_line(DEFAULT_POLICY, error, f"state what gates.{gate} proves")) from error
     return tuple(rows)

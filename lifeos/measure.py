@@ -14,6 +14,7 @@ from lifeos.settings import project_root
 
 if TYPE_CHECKING:
     from evals.calibration import Calibration
+    from evals.expression_reader import ExpressionReader
     from evals.faces import FaceBackend, Points
     from evals.images import RgbImage
     from evals.metric_families import Measured
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 # (the embedded base draws 128 to 256 pixels) ask for the same share of their side.
 LARGEST_MINIMUM_INTER_OCULAR = 92.0
 MINIMUM_INTER_OCULAR_SHARE = LARGEST_MINIMUM_INTER_OCULAR / 512
-RECORD_REVISION = 4
+RECORD_REVISION = 5
 """Raised when a record gains a key, so that none without it is found again."""
 
 
@@ -43,12 +44,21 @@ class Measurements:
         artifacts: data folder; records lie below ``measured/``.
         open_backend: opens the face models; called when the first unknown image comes.
         backend_hash: stands for the face models before they are open.
+        reader: of expressions; None where there is none for these pictures.
     """
 
-    def __init__(self, artifacts: Path, open_backend: Callable[[], "FaceBackend"], backend_hash: str) -> None:
+    def __init__(
+        self,
+        artifacts: Path,
+        open_backend: Callable[[], "FaceBackend"],
+        backend_hash: str,
+        reader: "ExpressionReader | None" = None,
+    ) -> None:
         """Remember where records lie; nothing is opened yet."""
         # Another way of measuring is another record: the source of the evals is part of the name.
-        name = hash_json([backend_hash, hash_folder(project_root() / "evals", "**/*.py"), RECORD_REVISION])
+        code = hash_folder(project_root() / "evals", "**/*.py")
+        name = hash_json([backend_hash, code, RECORD_REVISION, None if reader is None else reader.sha256])
+        self.reader = reader
         self.identity = name
         self._folder = artifacts / "measured" / name[:32]
         self._open = open_backend
@@ -74,7 +84,8 @@ class Measurements:
         ``inter_ocular`` (pixels between the eyes of the biggest face, or None), ``embedding`` or None and ``reason``,
         ``others`` (embeddings of the next biggest faces),
         ``skin`` (feature -> number or None) or None and ``skin_reason``, ``signature`` (numbers), ``flat``,
-        ``metrics`` (number or None by name) and ``metric_reasons`` of the metric families.
+        ``metrics`` (number or None by name) and ``metric_reasons`` of the metric families, ``corner`` (colour of the
+        upper corners, CIELAB), ``expression`` (word, or None without a face or a reader).
 
         Raises:
             InputError: the file is no image.
@@ -98,7 +109,9 @@ class Measurements:
         return records
 
     def _measure(self, path: Path) -> dict[str, Any]:
+        from evals.adherence_eval import corner_colour
         from evals.copying_eval import image_signature
+        from evals.expression_reader import face_gradients
         from evals.faces import measure_face
         from evals.faces.align import inter_ocular_distance
         from evals.images import is_flat, read_image
@@ -108,6 +121,7 @@ class Measurements:
         points = None if found.embedding is None else found.faces[0].points
         skin, skin_reason = (None, found.reason) if points is None else skin_of(image, points)
         families = families_of(image, points, found.reason)
+        reader = self.reader if points is not None else None
         return {
             "size": [int(image.shape[1]), int(image.shape[0])],
             "faces": len(found.faces),
@@ -121,6 +135,8 @@ class Measurements:
             "flat": bool(is_flat(image)),
             "metrics": dict(families.values),
             "metric_reasons": dict(families.reasons),
+            "corner": list(corner_colour(image)),
+            "expression": None if reader is None or points is None else reader.read(face_gradients(image, points)),
         }
 
 
@@ -165,6 +181,11 @@ def image_rows(
     training: Sequence[Mapping[str, Any]],
     calibration: "Calibration | None",
     strength: float = 1.0,
+    *,
+    prompts: Mapping[str, str] | None = None,
+    readable: Sequence[str] = (),
+    second: Sequence[Mapping[str, Any]] | None = None,
+    clip: Sequence[float] | None = None,
 ) -> list[dict[str, Any]]:
     """Return one image row for each image, as ``evals.judge`` reads them.
 
@@ -175,19 +196,36 @@ def image_rows(
         calibration: of the persona; without one, what is measured against the persona is left out of every row (and
             the gates that need it are not evaluated).
         strength: at which the LoRA was applied.
+        prompts: text by prompt id, held against what the images show; None: nobody asks.
+        readable: words that the records' expressions were read as (``ExpressionReader.words``).
+        second: records of the same images by the second face backend; None without one.
+        clip: CLIPScore of each image against its prompt; None without a model.
     """
+    from evals.diversity_eval import self_similarity
     from evals.persona_metrics import PersonaMetrics
 
     against = None if calibration is None else PersonaMetrics(calibration, training)
+    # A bystander's face would make a set of one face look diverse.
+    alike = self_similarity([record["embedding"] if record["faces"] == 1 else None for record in records])
     rows = []
-    for image, record in zip(images, records, strict=True):
+    for number, (image, record, likeness_to_others) in enumerate(zip(images, records, alike, strict=True)):
         metrics: dict[str, float | None] = {"face_count": float(record["faces"]), "flat": float(record["flat"])}
         metrics |= record["metrics"]
         reasons: dict[str, str] = dict(record["metric_reasons"])
         if against is not None:
-            measured = against.of(record)
+            measured = against.of(record, None if second is None else second[number])
             metrics |= measured.values
             reasons |= measured.reasons
+        metrics["self_similarity"] = likeness_to_others
+        if likeness_to_others is None:
+            lonely = "no other image shows a face" if record["faces"] == 1 else f"{record['faces']} faces"
+            reasons["self_similarity"] = str(record["reason"] or lonely)
+        if clip is not None:
+            metrics["clip_score"] = clip[number]
+        if prompts is not None:
+            followed = _followed(record, prompts.get(image.prompt), readable)
+            metrics |= followed.values
+            reasons |= followed.reasons
         rows.append(
             {
                 "image": record["image"],
@@ -200,6 +238,14 @@ def image_rows(
             }
         )
     return rows
+
+
+def _followed(record: Mapping[str, Any], prompt: str | None, readable: Sequence[str]) -> "Measured":
+    from evals.adherence_eval import Shown, measure_adherence
+
+    lightness, a, b = record["corner"]
+    yaw, reason = record["metrics"]["yaw"], record["metric_reasons"].get("yaw")
+    return measure_adherence(prompt, Shown(yaw, (lightness, a, b), record["expression"], tuple(readable), reason))
 
 
 def likeness_of(record: Mapping[str, Any], centroid: Sequence[float]) -> float | None:

@@ -54,10 +54,24 @@ class Seeds(_Strict):
     b: Annotated[list[_Seed], Field(min_length=1)]
 
 
-class FaceModels(_Strict):
-    """Which face models judge, and the folder that holds their weights."""
+class SecondFaceModels(_Strict):
+    """Face models that are asked whether they agree with those that judge, and the folder that holds their weights."""
 
     backend: _Text
+    folder: _Text
+
+
+class FaceModels(_Strict):
+    """Which face models judge, and the folder that holds their weights; ``second`` ones only agree or disagree."""
+
+    backend: _Text
+    folder: _Text
+    second: SecondFaceModels | None = None
+
+
+class LanguageModel(_Strict):
+    """Folder of a CLIP model (transformers layout, safetensors) that says how well images fit their prompts."""
+
     folder: _Text
 
 
@@ -74,6 +88,7 @@ class _PersonaFile(_Strict):
     sampler: Sampler
     seeds: Seeds
     face: FaceModels
+    clip: LanguageModel | None = None
 
 
 class _PromptsFile(_Strict):
@@ -92,8 +107,8 @@ class _PromptsFile(_Strict):
 class Persona(_Strict):
     """A loaded persona; every path is resolved.
 
-    ``base`` and the face models' folder are relative to the root of the checkout (several personas share them);
-    recipe, prompts and champion are relative to the persona's folder.
+    ``base`` and the folders of face models and CLIP are relative to the root of the checkout (several personas share
+    them); recipe, prompts and champion are relative to the persona's folder.
     """
 
     folder: Path
@@ -110,6 +125,9 @@ class Persona(_Strict):
     seeds: Seeds
     face_backend: str
     face_folder: Path
+    second_backend: str | None = None
+    second_folder: Path | None = None
+    clip_folder: Path | None = None
     prompts_a: list[Prompt]
     prompts_b: list[Prompt]
 
@@ -137,6 +155,10 @@ class Persona(_Strict):
         """Return the prompt's text with trigger and class word in place."""
         return prompt.text.replace("{trigger}", self.trigger).replace("{class}", self.class_word)
 
+    def fill_without_trigger(self, prompt: Prompt) -> str:
+        """Return the prompt's text with the class word alone: what the base is asked for without a LoRA."""
+        return " ".join(prompt.text.replace("{trigger}", "").replace("{class}", self.class_word).split())
+
 
 def load_persona(folder: Path, root: Path | None = None) -> Persona:
     """Read ``persona.toml`` and the prompts it names.
@@ -154,6 +176,7 @@ def load_persona(folder: Path, root: Path | None = None) -> Persona:
     path = folder / PERSONA_FILE
     values = _validated(_PersonaFile, path)
     prompts = _validated(_PromptsFile, folder / values.prompts)
+    second = values.face.second
     return Persona(
         folder=folder,
         base=root / values.base,
@@ -161,9 +184,12 @@ def load_persona(folder: Path, root: Path | None = None) -> Persona:
         prompts=folder / values.prompts,
         face_backend=values.face.backend,
         face_folder=root / values.face.folder,
+        second_backend=None if second is None else second.backend,
+        second_folder=None if second is None else root / second.folder,
+        clip_folder=None if values.clip is None else root / values.clip.folder,
         prompts_a=prompts.a,
         prompts_b=prompts.b,
-        **values.model_dump(exclude={"base", "recipe", "prompts", "face", "sampler", "seeds"}),
+        **values.model_dump(exclude={"base", "recipe", "prompts", "face", "clip", "sampler", "seeds"}),
         sampler=values.sampler,
         seeds=values.seeds,
     )

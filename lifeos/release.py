@@ -16,11 +16,14 @@ from typing import TYPE_CHECKING, Any
 from evals.atomic import write_json, write_text
 from evals.content_hash import canonical_json, hash_file, hash_json
 from evals.verdict import Verdict, failed, not_evaluated, passed
+from lifeos.base_images import class_plan
 from lifeos.child import child_main, obtain
 from lifeos.errors import InputError
+from lifeos.expressions import reader_of
 from lifeos.inputs import Inputs
 from lifeos.instrument import instrument_step
-from lifeos.measure import ImageToMeasure, Measurements, image_rows, likeness_of
+from lifeos.judged_rows import JudgedRows
+from lifeos.measure import ImageToMeasure, Measurements, likeness_of
 from lifeos.progress import Progress, progress_writer
 from lifeos.release_inputs import describe, load_engine, release_domain, release_plan, repeated_part
 
@@ -118,6 +121,7 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         artifacts,
         lambda: engine.open_faces(persona.face_backend, persona.face_folder),
         hash_json(request["content"]["faces"]),
+        reader_of(persona.base),
     )
     with clock.step("instrument"):
         calibration = calibration_step(persona)
@@ -130,19 +134,27 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         # What cannot be judged need not be drawn: a pod costs money.
         reason = f"the judge did not answer its controls, nothing was sampled ({instrument.reason})"
         return unsampled(reason, [*policy.rules, "repro"])
+    judged = JudgedRows.of_persona(persona, measurements, calibration, training, artifacts, engine, progress)
+    base = judged.base_rows()
     with clock.step("sample"):
         images, made = sample_step(request, persona, lora, engine, progress)
         champion_images, made_champion = champion_step(request, persona, engine, progress)
+        class_images, made_class = class_step(request, persona, lora, base, engine, progress)
     with clock.step("faces"):
         records = measurements.of_all([image.path for image in images], progress, "faces")
         champion_records = measurements.of_all([image.path for image in champion_images], progress, "champion's faces")
+        class_records = measurements.of_all([image.path for image in class_images], progress, "without the trigger")
     with clock.step("metrics"):
-        rows = image_rows(images, records, training, calibration)
-        champion_rows = image_rows(champion_images, champion_records, training, calibration)
+        rows = judged.rows(images, records)
+        champion_rows = judged.rows(champion_images, champion_records)
+        class_rows = judged.rows(class_images, class_records, trigger=False)
         write_rows(folder / "metrics.jsonl", rows)
         write_rows(folder / "champion_metrics.jsonl", champion_rows)
+        write_rows(folder / "class_metrics.jsonl", class_rows)
     with clock.step("judge"):
-        verdicts = judge_step(request, persona, measurements, records, rows, champion_rows, calibration)
+        verdicts = judge_step(
+            request, persona, measurements, records, rows, champion_rows, calibration, base, class_rows
+        )
     with clock.step("repro"):
         if lora is not None:
             verdicts["repro"] = repro_step(persona, lora, engine, measurements, calibration, images, records, artifacts)
@@ -154,7 +166,7 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         "backend": measurements.backend_identity(),
         "made": {
             "trained": trained or began["lora_missing"],
-            "images": max(made + made_champion, began["images_missing"]),
+            "images": max(made + made_champion + made_class, began["images_missing"]),
         },
         "durations": clock.seconds,
     }
@@ -194,6 +206,21 @@ def champion_step(
     return sample_step({**request, "images": None}, persona, Path(request["champion"]), engine, progress)
 
 
+def class_step(
+    request: Mapping[str, Any],
+    persona: "Persona",
+    lora: Path | None,
+    base: Sequence[Mapping[str, Any]] | None,
+    engine: ModuleType,
+    progress: Progress,
+) -> tuple[list[ImageToMeasure], int]:
+    """A tenth of the plan more, without the trigger; none for finished images or where nobody knows the base's own."""
+    if lora is None or base is None:
+        return [], 0
+    sampled = engine.sample(class_plan(persona), persona.base, lora, _store(request), progress)
+    return [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images], int(sampled.made)
+
+
 def calibration_step(persona: "Persona") -> "Calibration | None":
     """Return the persona's calibration, or None where it has none."""
     from evals.calibration import load_calibration
@@ -209,6 +236,8 @@ def judge_step(
     rows: Sequence[dict[str, Any]],
     champion_rows: Sequence[dict[str, Any]],
     calibration: "Calibration | None",
+    base: Sequence[dict[str, Any]] | None = None,
+    class_rows: Sequence[dict[str, Any]] = (),
 ) -> dict[str, Verdict]:
     """Image rows -> verdicts, by the policy; the domain of the images is what they really are."""
     from evals.judge import judge
@@ -223,6 +252,8 @@ def judge_step(
         champion_rows or None,
         backend=measurements.backend_identity(),
         domain=domain,
+        base_rows=base,
+        class_rows=class_rows or None,
     )
 
 

@@ -58,7 +58,10 @@ def describe(inputs: Inputs, engine: ModuleType) -> ReleaseInputs:
         InputError: persona, recipe, base, policy, face models or images cannot be read. A missing calibration is none:
             the gates that need it will not be evaluated.
     """
+    from evals.clip_score_eval import clip_hash
+    from lifeos.expressions import reader_of
     from lifeos.lora.families import base_hash
+    from lifeos.second_faces import second_hash
 
     persona = load_persona(inputs.persona, inputs.project.root)
     champion = champion_file(inputs)
@@ -80,6 +83,9 @@ def describe(inputs: Inputs, engine: ModuleType) -> ReleaseInputs:
         "policy": hash_file(inputs.policy),
         "calibration": hash_file(persona.calibration) if persona.calibration.exists() else None,
         "faces": [persona.face_backend, hash_folder(persona.face_folder, "**/*.onnx")],
+        "second_faces": second_hash(persona),
+        "clip": None if persona.clip_folder is None else clip_hash(persona.clip_folder),
+        "expressions": None if (reader := reader_of(persona.base)) is None else reader.sha256,
         "champion": None if champion is None else hash_file(champion),
         "code": source_hash(project_root()),
         "packages": package_versions(),

@@ -49,7 +49,7 @@ class Strangers:
 
 def null_hash(persona: "Persona", domain: Mapping[str, Any]) -> str:
     """Return what null faces are bound to: one way of sampling and one set of prompts."""
-    return hash_json([domain, [_without_trigger(persona, prompt.text) for prompt in _null_prompts(persona)]])
+    return hash_json([domain, [persona.fill_without_trigger(prompt) for prompt in _null_prompts(persona)]])
 
 
 def gather_strangers(
@@ -151,7 +151,7 @@ def _sample(
     for number, prompt in enumerate(prompts):
         first = FIRST_NULL_SEED + number * SEEDS_OF_A_PROMPT
         plan = SamplePlan(
-            prompts=(PlannedPrompt(prompt.id, _without_trigger(persona, prompt.text)),),
+            prompts=(PlannedPrompt(prompt.id, persona.fill_without_trigger(prompt)),),
             seeds=tuple(range(first, first + each)),
             sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
             width=persona.sampler.width, height=persona.sampler.height,
@@ -180,10 +180,6 @@ def _measured(folder: Path, measurements: Measurements, progress: Progress) -> N
 
 def _null_prompts(persona: "Persona") -> list["Prompt"]:
     return persona.prompts_a or persona.prompts_b
-
-
-def _without_trigger(persona: "Persona", text: str) -> str:
-    return " ".join(text.replace("{trigger}", "").replace("{class}", persona.class_word).split())
 
 
 def read_strangers(path: Path) -> dict[str, NDArray[np.float32]]:

@@ -38,15 +38,20 @@ def healthy_rows(row_script):
 
 
 @pytest.fixture(scope="session")
+def base_rows(row_script):
+    return row_script.base_rows
+
+
+@pytest.fixture(scope="session")
 def row_calibration(row_script):
     return Calibration.from_json(row_script.CALIBRATION)
 
 
 @pytest.fixture(scope="session")
-def judged(row_calibration, healthy_rows):
+def judged(row_calibration, healthy_rows, base_rows):
     """Judge rows under the shipped policy with a calibration that fits them."""
 
-    def run(rows, champion_rows=(), calibration=row_calibration, policy=None):
+    def run(rows, champion_rows=(), calibration=row_calibration, policy=None, given_base=None):
         champion = healthy_rows(name="champion") if champion_rows == () else champion_rows
         return judge(
             rows,
@@ -55,6 +60,7 @@ def judged(row_calibration, healthy_rows):
             champion,
             backend=row_calibration.backend,
             domain=row_calibration.domain,
+            base_rows=base_rows() if given_base is None else given_base,
         )
 
     return run

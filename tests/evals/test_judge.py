@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.judge import judge, statistics
-from evals.policy import parse_policy
+from evals.policy import load_policy, parse_policy
 from evals.verdict import Outcome
 from tests.evals.conftest import listed_policy
 
@@ -195,10 +195,11 @@ def test_breaking_rows_never_turns_a_failing_gate_to_passed(judged, row_script, 
     assert judged(rows, fixture["champion_rows"])[gate].outcome is not Outcome.PASSED
 
 
-def test_without_a_fitting_calibration_only_what_needs_none_is_judged(healthy_rows, row_calibration):
+def test_without_a_fitting_calibration_only_what_needs_none_is_judged(healthy_rows, row_calibration, base_rows):
     def run(calibration, backend, domain):
+        rows, base = healthy_rows(), base_rows()
         return not_passed(
-            judge(healthy_rows(), calibration, listed_policy(), healthy_rows(), backend=backend, domain=domain)
+            judge(rows, calibration, listed_policy(), rows, backend=backend, domain=domain, base_rows=base)
         )
 
     backend, domain = row_calibration.backend, row_calibration.domain
@@ -226,6 +227,44 @@ def test_a_metric_that_nobody_measured_is_not_evaluated(judged, healthy_rows):
     for row in rows:
         del row["metrics"]["copy_image"]
     assert outcomes(judged(rows))["copy_image"] == "not_evaluated"
+
+
+def test_base_rows_that_are_missing_malformed_or_of_other_prompts_are_not_evaluated(judged, healthy_rows, base_rows):
+    assert judged(healthy_rows())["clip_score"].outcome is Outcome.PASSED
+    rows = healthy_rows()
+    for others in ([], base_rows()[:21], [{**row, "metrics": {"yaw": 1.0}} for row in base_rows()]):
+        verdicts = judged(rows, given_base=others)
+        assert verdicts["clip_score"].outcome is Outcome.NOT_EVALUATED
+        assert verdicts["likeness"].outcome is Outcome.PASSED
+    broken = base_rows()
+    broken[0]["metrics"]["clip_score"] = float("nan")
+    assert set(outcomes(judged(rows, given_base=broken)).values()) == {"not_evaluated"}
+
+
+class TestRowsWithoutTheTrigger:
+    def run(self, row_calibration, class_rows, base):
+        verdicts = judge(
+            [], row_calibration, drift_policy(), backend=row_calibration.backend, domain=row_calibration.domain,
+            base_rows=base, class_rows=class_rows,
+        )  # fmt: skip
+        return verdicts["drift"]
+
+    def test_the_persona_in_place_of_anybody_is_drift(self, row_calibration, row_script):
+        def of_class(likeness):
+            return [row for row in row_script.rows(likeness) if row["seed"] == 0]
+
+        strangers = row_script.rows(row_script.STRANGE)
+        kept = self.run(row_calibration, of_class(row_script.STRANGE + 0.05), strangers)
+        assert (kept.outcome, kept.value) == (Outcome.PASSED, pytest.approx(0.05 / 0.56))
+        bled = self.run(row_calibration, of_class(row_script.USUAL), strangers)
+        assert (bled.outcome, bled.value) == (Outcome.FAILED, pytest.approx(1.0))
+        for missing in ((None, strangers), (of_class(0.3), None), (of_class(0.3)[:7], strangers)):
+            assert self.run(row_calibration, *missing).outcome is Outcome.NOT_EVALUATED
+
+
+def drift_policy():
+    policy = load_policy()
+    return dataclasses.replace(policy, rules={"drift": policy.rules["drift"]})
 
 
 class TestChampion:
@@ -313,7 +352,7 @@ def test_a_bound_is_harder_to_pass_than_a_point(judged, healthy_rows):
 
 def test_statistics_give_means_intervals_and_counts(healthy_rows):
     table = statistics(without(healthy_rows(), "skin_z", 3, "no face found"))
-    assert set(table) == {"face_count", "likeness", "skin_z", "copy_image", "copy_face", "flat"}
+    assert set(table) == set(healthy_rows()[0]["metrics"])
     assert table["skin_z"]["n"] == 21
     assert table["skin_z"]["missing"] == 3
     assert table["skin_z"]["prompts"] == 7

@@ -24,6 +24,7 @@ def judged(path):
         fixture["champion_rows"],
         backend=calibration.backend,
         domain=calibration.domain,
+        base_rows=fixture["base_rows"],
     )
     return fixture, verdicts
 

@@ -127,12 +127,12 @@ class TestLargestShare:
 
 
 class TestDifferenceFromBase:
-    RULE = rule("difference_from_base", "adherence", threshold=-0.05, missing_value=0.0, unscorable_share=0.25)
+    RULE = rule("difference_from_base", "clip_score", threshold=-0.05, missing_value=0.0, unscorable_share=0.25)
 
     def test_it_is_the_mean_over_prompts_with_an_interval_of_scipy(self):
         own, other = noise(3, 0.1), np.random.default_rng(4).normal(0.1, 0.1, 32)
-        base = made({"adherence": other}, seeds=range(70, 74), name="base")
-        found = verdict(self.RULE, made({"adherence": own}), base)
+        base = made({"clip_score": other}, seeds=range(70, 74), name="base")
+        found = verdict(self.RULE, made({"clip_score": own}), base)
         differences = by_prompt(own) - by_prompt(other)
         assert found.value == pytest.approx(differences.mean())
         expected = scipy.stats.ttest_1samp(differences, 0).confidence_interval(0.95)
@@ -140,8 +140,8 @@ class TestDifferenceFromBase:
 
     def test_where_noise_is_shared_only_that_is_compared(self):
         own, shared = noise(5), noise(6)
-        base = made({"adherence": shared}, name="base") + made({"adherence": noise(7) + 50}, seeds=range(9, 12))
-        found = verdict(self.RULE, made({"adherence": own}), sorted(base, key=lambda row: row.cell))
+        base = made({"clip_score": shared}, name="base") + made({"clip_score": noise(7) + 50}, seeds=range(9, 12))
+        found = verdict(self.RULE, made({"clip_score": own}), sorted(base, key=lambda row: row.cell))
         assert found.value == pytest.approx((own - shared).mean())
 
     def test_a_scale_divides(self):
@@ -155,24 +155,24 @@ class TestDifferenceFromBase:
             verdict(asked, own, other, {"null_mean": 0.8, "g": 0.8})
 
     def test_unscorable_is_left_out_up_to_a_share_and_missing_counts(self):
-        base = made({"adherence": [1.0] * 24}, name="base")
-        few = made({"adherence": [None] * 6 + [1.0] * 18}, "unscorable: nothing to read")
+        base = made({"clip_score": [1.0] * 24}, name="base")
+        few = made({"clip_score": [None] * 6 + [1.0] * 18}, "unscorable: nothing to read")
         assert verdict(self.RULE, few, base).value == pytest.approx(0.0)
-        many = made({"adherence": [None] * 7 + [1.0] * 17}, "unscorable: nothing to read")
-        with pytest.raises(CannotJudgeError, match="7 of 24 images are unscorable for adherence"):
+        many = made({"clip_score": [None] * 7 + [1.0] * 17}, "unscorable: nothing to read")
+        with pytest.raises(CannotJudgeError, match="7 of 24 images are unscorable for clip_score"):
             verdict(self.RULE, many, base)
-        missing = made({"adherence": [None] * 3 + [1.0] * 21})
+        missing = made({"clip_score": [None] * 3 + [1.0] * 21})
         assert verdict(self.RULE, missing, base).value == pytest.approx(-1 / 8)
         with pytest.raises(CannotJudgeError, match="unscorable"):
-            verdict(self.RULE, base, made({"adherence": [None] * 24}, "unscorable: nothing to read", name="base"))
+            verdict(self.RULE, base, made({"clip_score": [None] * 24}, "unscorable: nothing to read", name="base"))
 
     def test_without_a_base_or_with_that_of_other_prompts_there_is_no_answer(self):
-        rows = made({"adherence": [1.0] * 24})
+        rows = made({"clip_score": [1.0] * 24})
         with pytest.raises(CannotJudgeError, match="nothing of the base"):
             verdict(self.RULE, rows)
         with pytest.raises(CannotJudgeError, match="not measured on 1 prompts, first B07"):
-            verdict(self.RULE, rows, made({"adherence": [1.0] * 24}, name="base")[:21])
-        with pytest.raises(CannotJudgeError, match="adherence was not measured"):
+            verdict(self.RULE, rows, made({"clip_score": [1.0] * 24}, name="base")[:21])
+        with pytest.raises(CannotJudgeError, match="clip_score was not measured"):
             verdict(self.RULE, rows, made({"yaw": [1.0] * 24}, name="base"))
         with pytest.raises(CannotJudgeError):
             verdict(self.RULE, rows, [])
@@ -198,7 +198,7 @@ class TestSpreadRatio:
 
 
 class TestRankCorrelation:
-    RULE = rule("rank_correlation", threshold=0.3, missing_value=0.0, by="likeness_second")
+    RULE = rule("rank_correlation", threshold=0.3, by="likeness_second")
 
     @given(st.lists(st.tuples(st.integers(-9, 9), st.integers(-9, 9)), min_size=24, max_size=24))
     @settings(max_examples=40)

@@ -6,31 +6,35 @@ step of training and every image made leaves a line in ``work.log``, so that a t
 
 import json
 import time
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 from safetensors.numpy import save
 
 from evals.atomic import write_bytes, write_json
-from evals.calibration import build_calibration
+from evals.calibration import build_calibration, load_calibration
 from evals.content_hash import hash_file, hash_json
 from evals.faces import BackendIdentity, Face
 from evals.images import read_image
 from evals.verdict import failed, passed
+from lifeos.base_images import READING_REVISION, base_plan, class_prompts
 from lifeos.engine import Rendered, Sampled, Trained
 from lifeos.lora.families import base_hash
 from lifeos.lora.sample import encode_png
 from lifeos.lora.store import ImageStore
-from lifeos.measure import Measurements, skin_of
+from lifeos.measure import ImageToMeasure, Measurements, image_rows, skin_of
 from lifeos.persona import load_persona
 from lifeos.release import WEIGHTS_GATES
 from lifeos.release_inputs import release_domain
 from lifeos.strangers import IMPOSTORS_FILE
 
-IDENTITY = "simulation"
+IDENTITY, TRIGGER = "simulation", "pstch"
 NAME = "tests.lifeos.simulated_release"
 SIDE, DIMENSIONS, STEPS = 128, 64, 12
 CONTROLS = 24  # images of the overdriven LoRA: as few as the policy judges
+# Column of the first row that says by how many pixels the nose is moved aside, plus 128; 6 are a yaw of 15 degrees.
+TURN = 100
 POINTS = np.array([[46, 52], [82, 52], [64, 74], [50, 92], [78, 92]], dtype=np.float32)
 
 
@@ -40,7 +44,9 @@ class Backend:
 
     def detect(self, image):
         box = np.array([20, 20, 108, 108], dtype=np.float32)
-        return [Face(box=box, points=POINTS, score=0.9)] if image[0, 0, 0] else []
+        points = POINTS.copy()
+        points[2, 0] += float(image[0, TURN, 0]) - 128
+        return [Face(box=box, points=points, score=0.9)] if image[0, 0, 0] else []
 
     def align(self, image, points):
         return image[:112, :112]
@@ -59,20 +65,23 @@ def direction(seed):
     return vector / np.linalg.norm(vector)
 
 
-def picture(vector, seed, face=True):
-    """Noise skin with a face's vector in the first row; ``face`` False hides the face."""
+def picture(vector, seed, face=True, turn=0):
+    """Noise skin with a face's vector in the first row; ``face`` False hides it, ``turn`` moves its nose aside."""
     generator = np.random.default_rng(seed)
     # Roughness varies from picture to picture, as skin does: the band of good skin has a width of its own.
     roughness = 12 * np.exp(0.1 * generator.normal())
-    image = np.clip(generator.normal(140, roughness, size=(SIDE, SIDE, 3)), 0, 255).astype(np.uint8)
+    # One noise for all channels: skin of many colours is no skin, and would be left out.
+    grey = np.clip(generator.normal(140, roughness, size=(SIDE, SIDE, 1)), 0, 255).astype(np.uint8)
+    image = np.repeat(grey, 3, axis=2)
     image[0, 0, 0] = 255 if face else 0
+    image[0, TURN, 0] = 128 + turn
     image[0, 1 : 1 + DIMENSIONS, 0] = np.round(128 + 400 * np.clip(vector, -0.3, 0.3)).astype(np.uint8)
     return image
 
 
-def portrait(identity, seed, spread=0.35):
+def portrait(identity, seed, spread=0.35, turn=0):
     vector = direction(identity) + spread * direction(10_000 + seed)
-    return picture(vector / np.linalg.norm(vector), seed)
+    return picture(vector / np.linalg.norm(vector), seed, turn=turn)
 
 
 def log(artifacts, line):
@@ -140,7 +149,9 @@ def sample(plan, base, lora, store, progress):
             time.sleep(behaviour.get("pause", 0.0))
             seed = int(key[:8], 16)
             burnt = request.strength > 1.5 and behaviour.get("burns", True)
-            png = encode_png(portrait(99 if burnt else behaviour["identity"], seed))
+            named = TRIGGER in request.prompt.text or behaviour.get("bleeds", False)
+            who = 99 if burnt else behaviour["identity"] if named else 3000 + seed % 1000
+            png = encode_png(portrait(who, seed, turn=6 if request.seed % 2 else -6))
             what = "sample" if request.strength == 1.0 else "control"
             log(Path(store).parent, f"{what} {request.prompt.id} {request.seed}")
             ImageStore(store).put(key, png, {})
@@ -216,6 +227,21 @@ def calibrate(folder, artifacts):
         persona.far,
         training=np.array([portrait_embedding(path) for path in sorted(persona.dataset.glob("*.png"))]),
     ).save(persona.calibration)
+
+
+def add_base(folder):
+    """Give a persona's calibration what the base draws without a LoRA: strangers who turn their heads."""
+    persona = load_persona(folder)
+    calibration, measurements = load_calibration(persona.calibration), Measurements(folder / "base", Backend, "base")
+    plan, images = base_plan(persona), []
+    for number, request in enumerate(plan.requests()):
+        path = folder / "base" / f"{number}.png"
+        write_bytes(path, encode_png(portrait(4000 + number, number, turn=(-6, 0, 6)[number % 3])))
+        images.append(ImageToMeasure(path, request.prompt.id, request.seed))
+    records = [measurements.of(image.path) for image in images]
+    rows = image_rows(images, records, [], calibration, 0.0, prompts=class_prompts(persona))
+    bound_to = {"prompts": class_prompts(persona), "reader": None, "clip": None, "revision": READING_REVISION}
+    replace(calibration, base={"bound_to": bound_to, "rows": rows}).save(persona.calibration)
 
 
 def portrait_embedding(path):

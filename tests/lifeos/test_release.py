@@ -18,6 +18,8 @@ from lifeos.release_inputs import describe, load_engine, repeated_part
 from lifeos.settings import load_project
 from tests.lifeos import simulated_release as simulation
 
+OF_THE_BASE = ("adherence", "yaw_diversity", "drift")
+OF_A_SECOND_BACKEND = ("second_agreement", "second_disagreement")
 ROW_GATES = ("face_rate", "likeness", "likeness_tail", "skin_realism", "copy_image", "image_flat")
 
 
@@ -50,7 +52,8 @@ def work(inputs):
 
 def test_a_good_recipe_passes_every_gate(inputs):
     result = walked(inputs)
-    assert {gate for gate, outcome in outcomes(result).items() if outcome is not Outcome.PASSED} <= {"champion"}
+    not_passed = {gate for gate, outcome in outcomes(result).items() if outcome is not Outcome.PASSED}
+    assert not_passed <= {"champion", "clip_score", *OF_THE_BASE, *OF_A_SECOND_BACKEND}
     assert result["source"] == "simulation"
     assert result["made"] == {"trained": True, "images": 24}
     assert len(work(inputs)) == simulation.STEPS + simulation.CONTROLS + 24
@@ -154,6 +157,52 @@ def test_without_strangers_at_hand_the_instrument_is_not_evaluated(inputs, tmp_p
     result = walked(replace(inputs, persona=persona))
     assert outcomes(result)["instrument"] is Outcome.NOT_EVALUATED
     assert "not judged: other people, the base without the LoRA" in result["verdicts"]["instrument"]["reason"]
+
+
+class TestAgainstTheBase:
+    @pytest.fixture
+    def based(self, inputs, tmp_path):
+        folder = simulation.make_persona(tmp_path / "based")
+        lines = [
+            f'[[b]]\nid = "B{number:02}"\ntext = "photo {number} of a {{trigger}} {{class}}, grey background"'
+            for number in range(8)
+        ]
+        (folder / "prompts.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        simulation.add_base(folder)
+        return replace(inputs, persona=folder)
+
+    def test_what_the_base_draws_comes_from_the_calibration_and_a_few_images_more_from_the_lora(self, based):
+        result = walked(based)
+        found = outcomes(result)
+        assert {found[gate] for gate in OF_THE_BASE} == {Outcome.PASSED}
+        assert "difference" in result["verdicts"]["adherence"]["reason"]
+        assert result["made"]["images"] == 24 + 8
+        assert sum(line.endswith(" 690000") for line in work(based)) == 8
+        again = walked(based, run="run-2")
+        assert again["made"]["images"] == 0
+        assert again["verdicts"] == result["verdicts"]
+
+    def test_a_lora_that_draws_the_persona_for_anybody_drifts(self, based, tmp_path):
+        lora = simulation.write_lora(tmp_path / "bleeds.safetensors", bleeds=True)
+        found = outcomes(walked(replace(based, lora=lora)))
+        assert found["drift"] is Outcome.FAILED
+        assert found["likeness"] is Outcome.PASSED
+
+    def test_finished_images_have_no_trigger_to_leave_out(self, based, tmp_path):
+        folder = tmp_path / "my images"
+        for number in range(24):
+            drawn = simulation.portrait(1, 90 + number, turn=6 if number % 2 else -6)
+            write_bytes(folder / f"B0{number % 8}_seed{number // 8}.png", encode_png(drawn))
+        found = outcomes(walked(replace(based, images=folder)))
+        assert found["drift"] is Outcome.NOT_EVALUATED
+        assert (found["adherence"], found["yaw_diversity"]) == (Outcome.PASSED, Outcome.PASSED)
+
+    def test_a_prompt_that_changed_since_the_calibration_is_not_compared(self, based):
+        path = based.persona / "prompts.toml"
+        path.write_text(path.read_text(encoding="utf-8").replace("photo 3 of", "painting 3 of"), encoding="utf-8")
+        result = walked(based)
+        assert outcomes(result)["yaw_diversity"] is Outcome.NOT_EVALUATED
+        assert "not measured on 1 prompts, first B03" in result["verdicts"]["yaw_diversity"]["reason"]
 
 
 def test_a_champion_shares_prompts_and_noise(inputs, tmp_path):

@@ -10,6 +10,7 @@ from pathlib import Path
 FOLDER = Path(__file__).parent
 PROMPTS = [f"B{number:02}" for number in range(1, 9)]
 SEEDS = [0, 1, 2]
+LISTS = ("rows", "champion_rows", "base_rows")
 STRANGE, USUAL = 0.30, 0.86
 
 # Bands of an imagined persona: tau so near the genuine mean that the mean can fall below it while the tail holds.
@@ -65,11 +66,21 @@ def rows(likeness=USUAL, name="candidate"):
                         "copy_image": 0.0,
                         "copy_face": round(-0.05 + 0.002 * (number % 4), 6),
                         "flat": 0.0,
+                        "clip_score": round(0.7 + 0.01 * (number % 5 - 2), 6),
                     },
                     "reasons": {},
                 }
             )
     return made
+
+
+def base_rows():
+    """The base without a LoRA on the same prompts, other seeds."""
+    kept = ("clip_score",)
+    return [
+        {**row, "seed": row["seed"] + 70, "strength": 0.0, "metrics": {name: row["metrics"][name] for name in kept}}
+        for row in rows(name="base")
+    ]
 
 
 def breach(metric, value, count):
@@ -96,6 +107,7 @@ def fixtures():
         "likeness_tail": ("2 of 24 images below tau", breach("likeness", 0.78, 2), rows(name="champion")),
         "skin_realism": ("4 of 24 images far outside the band", breach("skin_z", -5.0, 4), rows(name="champion")),
         "copy_image": ("one training photo", breach("copy_image", 1.0, 1), rows(name="champion")),
+        "clip_score": ("two prompts that are not followed at all", breach("clip_score", 0.0, 6), rows(name="champion")),
         "image_flat": ("one black image", breach("flat", 1.0, 1), rows(name="champion")),
         "champion": ("less like by .04 on every prompt", rows(), rows(0.90, "champion")),
     }
@@ -107,6 +119,7 @@ def fixtures():
             "calibration": CALIBRATION,
             "rows": own,
             "champion_rows": champion,
+            "base_rows": base_rows(),
         }
         for name, (about, own, champion) in cases.items()
     }
@@ -114,9 +127,9 @@ def fixtures():
 
 def text(fixture):
     """One line a row, so that a change of one image is a change of one line."""
-    head = {key: value for key, value in fixture.items() if key not in ("rows", "champion_rows")}
+    head = {key: value for key, value in fixture.items() if key not in LISTS}
     parts = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
-    for key in ("rows", "champion_rows"):
+    for key in LISTS:
         parts.append(f'"{key}": [\n' + ",\n".join(json.dumps(row) for row in fixture[key]) + "\n]")
     return "{" + ",\n".join(parts) + "}\n"
 
