@@ -109,8 +109,11 @@ def facing_word(traits: dict[str, str], mirrored: bool) -> str:
 
 
 def layout_caption(traits: dict[str, str], mirrored: bool) -> str:
-    """The caption that says no more than pose and background."""
-    return f"photo of a person, facing {facing_word(traits, mirrored)}, {traits['background']} background"
+    """The caption that names what a scene is, and nothing of the person."""
+    return (
+        f"photo of a person, {traits['expression']}, facing {facing_word(traits, mirrored)}, "
+        f"{traits['light']} light, {traits['background']} background"
+    )
 
 
 def random_caption(traits: dict[str, str], mirrored: bool, rng: np.random.Generator) -> str:

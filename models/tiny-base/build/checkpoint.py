@@ -59,7 +59,14 @@ def load(
                 index, field = key.removeprefix(prefix).split("/")
                 state.setdefault(int(index), {})[field] = value
         whole = optimizer.state_dict()
-        whole["state"] = state
+        own = [parameter for group in optimizer.param_groups for parameter in group["params"]]
+        # A file holds no strides, and CUDA's fused AdamW refuses moments that lie otherwise than their weights.
+        whole["state"] = {
+            index: {
+                k: torch.empty_like(own[index]).copy_(v) if v.shape == own[index].shape else v for k, v in row.items()
+            }
+            for index, row in state.items()
+        }
         optimizer.load_state_dict(whole)
     for name, values in averages.items():
         for i, value in enumerate(values):

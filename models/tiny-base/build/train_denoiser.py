@@ -14,18 +14,21 @@ from pathlib import Path
 import checkpoint
 import numpy as np
 import torch
-from captions import build_tokenizer, facing_word, layout_caption, random_caption
+from captions import build_tokenizer, layout_caption, random_caption
 from train_vae import load_images
 from training import choose_device, training_parser
 
 # Where a head turns is decided here: averaged over a face, a hundredth of signal is enough to tell.
 NOISIEST = 150
-# Pictures of a batch of 32 that are pure noise and have the mean of all pictures with their background and pose as
-# target, which is what the best prediction is there. Single pictures never taught it: 216,000 of them, half of the last
-# 38,000 among the noisiest steps, left heads turning as the noise happened to lie (a wrong pose word raised the error of
-# .54 by .0004), for the symmetric mean face is a saddle and the other differences of pictures drown the way off it.
-# Twenty-five steps of means left it (.075).
-MEANS_OF_32 = 6
+# Single pictures taught pose late: with batches of 32, 216,000 of them, half of the last 38,000 among the noisiest steps,
+# left a wrong pose word raising the error of .54 by .0004, since the symmetric mean face is a saddle and all that
+# pictures differ in besides drowns the way off it. Means of pictures leave it in 25 steps. So whole batches of means
+# come first, and a part of every batch stays.
+LAYOUT_STEPS = 150
+LAYOUT_SHARE = 1 / 8
+CAPTIONS_EACH = 12  # tokenising in every step took longer than a step takes on a GPU
+SECONDS_BETWEEN_CHECKPOINTS = 60
+STEADY = 0.7  # share of the steps after which the learning rate falls
 
 
 def build_denoiser(vocabulary: int, bos: int, eos: int):  # type: ignore[no-untyped-def]
@@ -104,17 +107,33 @@ def cache_latents(vae, images: torch.Tensor, path: Path) -> torch.Tensor:  # typ
     return latents
 
 
-def layout_means(latents: torch.Tensor, traits: list[dict[str, str]]) -> dict[tuple[str, str], torch.Tensor]:
-    """Mean latent f32[6,32,32] of each (background, facing) over pictures and their mirror images."""
-    members: dict[tuple[str, str], list[tuple[int, int]]] = {}
-    for index, facts in enumerate(traits):
+def layout_means(latents: torch.Tensor, traits: list[dict[str, str]]) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean latents f32[k,6,32,32] of the pictures and mirror images that share a layout caption, and whose is whose
+    i64[n,2]."""
+    names: dict[str, int] = {}
+    index = torch.empty(len(traits), 2, dtype=torch.long)
+    for row, facts in enumerate(traits):
+        for mirrored in (0, 1):
+            index[row, mirrored] = names.setdefault(layout_caption(facts, bool(mirrored)), len(names))
+    flat = index.flatten().to(latents.device)
+    sums = torch.zeros(len(names), *latents.shape[2:], device=latents.device)
+    sums.index_add_(0, flat, latents.flatten(0, 1).float())
+    counts = torch.bincount(flat, minlength=len(names)).view(-1, 1, 1, 1)
+    return sums / counts, index.to(latents.device)
+
+
+def caption_tokens(tokenizer, traits: list[dict[str, str]]) -> torch.Tensor:  # type: ignore[no-untyped-def]
+    """Tokens i16[n,2,1+CAPTIONS_EACH,32] of each picture and its mirror image: the layout caption, then random ones."""
+    rows = []
+    for row, facts in enumerate(traits):
+        rng = np.random.default_rng([2_000_003, row])
+        words = []
         for mirrored in (False, True):
-            layout = facts["background"], facing_word(facts, mirrored)
-            members.setdefault(layout, []).append((index, int(mirrored)))
-    return {
-        layout: latents[[i for i, _ in places], [m for _, m in places]].float().mean(0)
-        for layout, places in members.items()
-    }
+            words.append(layout_caption(facts, mirrored))
+            words += [random_caption(facts, mirrored, rng) for _ in range(CAPTIONS_EACH)]
+        ids = tokenizer(words, padding="max_length", max_length=32, truncation=True, return_tensors="np").input_ids
+        rows.append(np.asarray(ids, np.int16).reshape(2, 1 + CAPTIONS_EACH, 32))
+    return torch.from_numpy(np.stack(rows))
 
 
 def draw_steps(batch: int, means: int, generator: torch.Generator) -> torch.Tensor:
@@ -125,20 +144,34 @@ def draw_steps(batch: int, means: int, generator: torch.Generator) -> torch.Tens
     """
 
     def sliced(count: int, first: int) -> torch.Tensor:
-        places = (torch.arange(count) + torch.rand(count, generator=generator)) / count
+        places = (
+            torch.arange(count, device=generator.device)
+            + torch.rand(count, generator=generator, device=generator.device)
+        ) / count
         return (first + places * (1000 - first)).long().clamp(max=999)
 
     noisiest = (batch - means) // 2
-    pure = torch.full((means,), 999)
-    return torch.cat([pure, sliced(batch - means - noisiest, 0), sliced(noisiest, 1000 - NOISIEST)])
+    pure = torch.full((means,), 999, device=generator.device)
+    return torch.cat([pure, sliced(batch - means - noisiest, 0), sliced(noisiest, 1000 - NOISIEST)]).long()
+
+
+def learning_rate(step: int, steps: int) -> float:
+    """Share of the peak rate: 50 steps up, level until ``STEADY`` of all steps, then a straight line down to .02.
+
+    Level, so that a training of so many seconds need not know its number of steps before it has met the machine.
+    """
+    falling = max(0.0, (step / steps - STEADY) / (1 - STEADY))
+    return min(1.0, (step + 1) / 50) * (1 - 0.98 * falling)
 
 
 def main() -> None:
-    """Train; checkpoint every 250 steps; save unet, text_encoder, tokenizer, scheduler folders of the moving average."""
+    """Train; checkpoint every minute; save unet, text_encoder, tokenizer, scheduler folders of the moving average."""
     from diffusers import AutoencoderKL
 
     parser = training_parser(__doc__, steps=40000, batch=16, rate=8e-4)
-    parser.add_argument("--compile", action="store_true", help="needs a C++ compiler; 17 %% less a step of 32 on two cores")
+    parser.add_argument(
+        "--compile", action="store_true", help="needs a C++ compiler; 17 %% less a step of 32 on two cores"
+    )
     parser.add_argument(
         "--export-only", action="store_true", help="write the folders from the last checkpoint and stop"
     )
@@ -186,35 +219,32 @@ def main() -> None:
     latents = cache_latents(vae, load_images(arguments.data), arguments.run / "latents.safetensors").to(device)
     shards = sorted(arguments.data.glob("*.npz"))
     traits = [json.loads(t) for s in shards for t in np.load(s)["traits"]]
-    layouts, means = layout_means(latents, traits), arguments.batch * MEANS_OF_32 // 32
+    layouts, layout_of = layout_means(latents, traits)
+    tokens = caption_tokens(tokenizer, traits).to(device)
     scheduler = build_scheduler()
     snr = (scheduler.alphas_cumprod / (1 - scheduler.alphas_cumprod)).to(device)
-    began, first, running = time.time(), step, 0.0
+    scheduler.alphas_cumprod = scheduler.alphas_cumprod.to(device)
+    generator = torch.Generator(device)
+    began, saved, first, running = time.time(), time.time(), step, torch.zeros((), device=device)
     while step < arguments.steps:
-        generator = torch.Generator().manual_seed(2_000_003 + step)
-        rng = np.random.default_rng([2_000_003, step])
-        progress = step / arguments.steps
-        rate = arguments.rate * min(1, (step + 1) / 300) * (0.5 * (1 + np.cos(np.pi * progress)) * 0.98 + 0.02)
+        generator.manual_seed(2_000_003 + step)
+        means = arguments.batch if step < LAYOUT_STEPS else int(arguments.batch * LAYOUT_SHARE)
         for group in optimizer.param_groups:
-            group["lr"] = rate
-        chosen = rng.integers(len(latents), size=arguments.batch)
-        mirrored = rng.random(arguments.batch) < 0.5
-        picked = [(traits[i], bool(m)) for i, m in zip(chosen, mirrored, strict=True)]
-        words = [layout_caption(*p) for p in picked[:means]] + [random_caption(*p, rng) for p in picked[means:]]
-        tokens = tokenizer(
-            words, padding="max_length", max_length=32, truncation=True, return_tensors="pt"
-        ).input_ids.to(device)
-        clean = latents[
-            torch.from_numpy(chosen).to(device), torch.from_numpy(mirrored.astype(np.int64)).to(device)
-        ].float()
-        for row, (facts, flipped) in enumerate(picked[:means]):
-            clean[row] = layouts[facts["background"], facing_word(facts, flipped)]
-        noise = torch.randn(clean.shape, generator=generator).to(device)
-        when = draw_steps(arguments.batch, means, generator).to(device)
+            group["lr"] = arguments.rate * learning_rate(step, arguments.steps)
+        shape = (arguments.batch,)
+        chosen = torch.randint(len(latents), shape, generator=generator, device=device)
+        mirrored = torch.randint(2, shape, generator=generator, device=device)
+        worded = torch.randint(1, 1 + CAPTIONS_EACH, shape, generator=generator, device=device)
+        worded[:means] = 0
+        clean = latents[chosen, mirrored].float()
+        clean[:means] = layouts[layout_of[chosen, mirrored][:means]]
+        noise = torch.randn(clean.shape, generator=generator, device=device)
+        when = draw_steps(arguments.batch, means, generator)
         noisy = scheduler.add_noise(clean, noise, when).contiguous(memory_format=torch.channels_last)
         target = scheduler.get_velocity(clean, noise, when)
         with torch.autocast(device, torch.bfloat16, enabled=half):
-            predicted = predict(noisy, when, text(tokens).last_hidden_state).sample.float()
+            words = text(tokens[chosen, mirrored, worded].long()).last_hidden_state
+            predicted = predict(noisy, when, words).sample.float()
         # Min-SNR weighs pure noise with nothing: after 72,000 samples no prompt had turned a head.
         weight = ((snr[when] + 1).clamp(max=6) / (snr[when] + 1)).view(-1, 1, 1, 1)
         loss = (weight * (predicted - target) ** 2).mean()
@@ -226,16 +256,18 @@ def main() -> None:
         keep = min(0.999, (step + 1) / (step + 20))
         with torch.no_grad():
             torch._foreach_lerp_(average, [p.detach() for p in parameters], 1 - keep)
-        running += loss.item()
+        running += loss.detach()
         if step % 100 == 0:
-            print(
-                f"step {step} loss {running / 100:.4f} {(time.time() - began) / (step - first):.3f} s/step", flush=True
-            )
-            running = 0.0
-        if step % 250 == 0 or step == arguments.steps or time.time() - began > arguments.seconds:
+            speed = (time.time() - began) / (step - first)
+            print(f"step {step} loss {running.item() / 100:.4f} {speed:.3f} s/step", flush=True)
+            running.zero_()
+        over = time.time() - began > arguments.seconds
+        if time.time() - saved > SECONDS_BETWEEN_CHECKPOINTS or step == arguments.steps or over:
             checkpoint.save(state, step, modules, {"all": optimizer}, {"all": average})
-            if time.time() - began > arguments.seconds:
-                return
+            saved = time.time()
+            if over:
+                print(f"stopped at step {step} {(time.time() - began) / (step - first):.4f} s/step", flush=True)
+                break
     export()
 
 

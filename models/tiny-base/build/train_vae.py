@@ -130,6 +130,7 @@ def main() -> None:
         if step % 250 == 0 or step == arguments.steps or time.time() - began > arguments.seconds:
             checkpoint.save(state, step, {"vae": vae, "patches": patches}, {"vae": optimizer, "patches": judge}, {})
             if time.time() - began > arguments.seconds:
+                print(f"stopped at step {step} {(time.time() - began) / (step - first):.4f} s/step", flush=True)
                 return
     vae.eval()
     with torch.no_grad():
