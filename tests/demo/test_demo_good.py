@@ -1,4 +1,4 @@
-"""The samples of the good LoRA, judged under another name, trigger and place."""
+"""The good LoRA is approved, and its samples are judged alike under another name, trigger and place."""
 
 import json
 import re
@@ -26,6 +26,14 @@ def good(good_lora, few_prompts, gate, tmp_path_factory):
 def of_images(answer):
     """What every gate that looks at images said, measured, and held it against."""
     return {g["id"]: (g["verdict"], g["value"], g["threshold"]) for g in answer["gates"] if g["id"] in OF_IMAGES}
+
+
+def test_the_good_lora_is_approved(good):
+    """On a quarter of the images; docs/demo-results.md holds what the whole plan gave."""
+    verdicts = {g["id"]: g["verdict"] for g in good.answer["gates"] if g["severity"] == "hard"}
+    assert set(verdicts.values()) <= {"passed", "not_applicable"}, verdicts
+    assert good.answer["verdict"] == "approved"
+    assert (good.row["persona"], good.row["verdict"]) == ("pistachio", "approved")
 
 
 def finished_images(row, artifacts, folder):
