@@ -4,18 +4,17 @@ Severity is not here (it belongs to the gate, in the gates' manifest); a rule on
 compared with and how much evidence it takes.
 """
 
-import math
 import re
 import tomllib
 from dataclasses import asdict, dataclass
 from functools import cache
-from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
 from evals.content_hash import hash_json
 from evals.errors import InputError
 from evals.metric_families import families
+from evals.table_reader import TableReader
 
 SCHEMA = "lifeos.policy/1"
 DEFAULT_POLICY = Path(__file__).with_name("policy.toml")
@@ -345,61 +344,8 @@ def _refuse_decoration(reader: "_Reader", where: str, rule: Rule) -> None:
         raise reader.error(f"{where}.statistic", "paired_difference for champion and for no other gate", rule.statistic)
 
 
-class _Reader:
-    """Reads values out of a parsed file and names the file and the key in every error."""
-
-    def __init__(self, name: str) -> None:
-        self.name = name
-
-    def error(self, key: str, accepted: str, got: object) -> InputError:
-        return InputError(f"{self.name}: {key}: accepted {accepted}, got {got!r}; next: edit {self.name}")
-
-    def keys(self, where: str, row: dict[str, Any], required: set[str], optional: set[str]) -> None:
-        for key in sorted(row.keys() - required - optional):
-            raise self.error(where, f"the keys {', '.join(sorted(required | optional))}", key)
-        for key in sorted(required - row.keys()):
-            raise self.error(where, f"a value for {key}", "none")
-
-    def choice(self, key: str, value: object, accepted: tuple[str, ...]) -> str:
-        if not isinstance(value, str) or value not in accepted:
-            raise self.error(key, "one of " + ", ".join(accepted), value)
-        return value
-
-    def text(self, key: str, value: object) -> str:
-        if not isinstance(value, str) or not value.strip():
-            raise self.error(key, "a text", value)
-        return value
-
-    def list(self, key: str, value: object) -> "list[object]":
-        if not isinstance(value, list):
-            raise self.error(key, "a list", value)
-        return value
-
-    def number(self, key: str, value: object) -> float:
-        try:
-            number = math.nan if isinstance(value, bool) or not isinstance(value, int | float) else float(value)
-        except OverflowError:
-            number = math.nan
-        if not math.isfinite(number):
-            raise self.error(key, "a finite number", value)
-        return number
-
-    def share(self, key: str, value: object) -> float:
-        number = self.number(key, value)
-        if not 0.0 <= number < 1.0:
-            raise self.error(key, "a share in [0, 1)", value)
-        return number
-
-    def rising(self, key: str, value: object) -> tuple[float, ...]:
-        numbers = tuple(self.number(key, item) for item in value) if isinstance(value, list) else ()
-        if not numbers or any(one >= other for one, other in pairwise(numbers)):
-            raise self.error(key, "a list of rising numbers", value)
-        return numbers
-
-    def count(self, key: str, value: object) -> int:
-        if isinstance(value, bool) or not isinstance(value, int) or value < 2:
-            raise self.error(key, "a whole number of at least 2", value)
-        return value
+class _Reader(TableReader):
+    """Reads what only policies hold: thresholds that a calibration may stand behind."""
 
     def reference(self, key: str, value: object) -> Reference:
         if not isinstance(value, str):
