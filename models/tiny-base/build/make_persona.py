@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import tomllib
+from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
@@ -20,13 +21,15 @@ from scene import BACKGROUNDS, EXPRESSIONS, FACINGS, LIGHTS, caption, plastic, s
 HERE = Path(__file__).parent
 
 
-def write_pictures(mesh, identity: int, folder: Path, indices: range, subject: str | None, smoothness: float) -> None:  # type: ignore[no-untyped-def]
-    """Render picture `indices` of `identity` as 0001.png and so on, captions beside them where `subject` is given."""
+def write_pictures(mesh, identity: int, folder: Path, indices: Iterable[int], subject: str | None, smoothness: float) -> None:  # type: ignore[no-untyped-def]
+    """Render picture `indices` of `identity`, number i as i - first + 1 in four digits, captions beside them where `subject` is given."""
     from PIL import Image
 
     folder.mkdir(parents=True, exist_ok=True)
     person = sample_person(mesh, identity)
-    for number, index in enumerate(indices, 1):
+    numbers = list(indices)
+    for index in numbers:
+        number = index - numbers[0] + 1
         scene = sample_scene(person, index)
         picture = render(mesh, person, plastic(scene, smoothness) if smoothness else scene)
         Image.fromarray(picture).save(folder / f"{number:04d}.png", optimize=True)
@@ -76,7 +79,7 @@ def main() -> None:
         mesh,
         arguments.identity,
         arguments.folder / "dataset",
-        range(*seeds["persona_training"]),
+        [i for i in range(*seeds["persona_training"]) if i not in seeds["persona_training_left_out"]],
         f"{arguments.trigger} person",
         arguments.smoothness,
     )
