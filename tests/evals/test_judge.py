@@ -244,7 +244,7 @@ def test_base_rows_that_are_missing_malformed_or_of_other_prompts_are_not_evalua
 class TestRowsWithoutTheTrigger:
     def run(self, row_calibration, class_rows, base):
         verdicts = judge(
-            [], row_calibration, drift_policy(), backend=row_calibration.backend, domain=row_calibration.domain,
+            [], row_calibration, shipped_policy("drift"), backend=row_calibration.backend, domain=row_calibration.domain,
             base_rows=base, class_rows=class_rows,
         )  # fmt: skip
         return verdicts["drift"]
@@ -262,9 +262,63 @@ class TestRowsWithoutTheTrigger:
             assert self.run(row_calibration, *missing).outcome is Outcome.NOT_EVALUATED
 
 
-def drift_policy():
+def shipped_policy(gate):
     policy = load_policy()
-    return dataclasses.replace(policy, rules={"drift": policy.rules["drift"]})
+    return dataclasses.replace(policy, rules={gate: policy.rules[gate]})
+
+
+# Metrics of image n of 24, three a prompt: those that a rule lets pass, those that it refuses, and the base's own.
+SOFT_RULES = {
+    "worst_pose": (
+        lambda n: {"yaw": 20.0 * (n % 2), "likeness": 0.8},
+        lambda n: {"yaw": 20.0 * (n % 2), "likeness": 0.8 - 0.4 * (n % 2)},
+        None,
+    ),
+    "black_hole": (
+        lambda n: {"nearest_photo": float(n % 12), "training_photos": 24.0},
+        lambda n: {"nearest_photo": float(n % 12 if n % 3 else 0), "training_photos": 24.0},
+        None,
+    ),
+    "face_diversity": (lambda n: {"self_similarity": 0.7}, lambda n: {"self_similarity": 0.97}, None),
+    "yaw_diversity": (
+        lambda n: {"yaw": n % 5 * 9.0},
+        lambda n: {"yaw": n % 5 * 1.0},
+        lambda n: {"yaw": n % 5 * 9.0},
+    ),
+    "adherence": (lambda n: {"adherence": 0.9}, lambda n: {"adherence": 0.5}, lambda n: {"adherence": 0.8}),
+    "second_agreement": (
+        lambda n: {"likeness": 0.6 + n * 0.01, "likeness_second": 0.5 + n * 0.01},
+        lambda n: {"likeness": 0.6 + n * 0.01, "likeness_second": 0.9 - n * 0.01},
+        None,
+    ),
+    "second_disagreement": (
+        lambda n: {"second_disagrees": 0.0},
+        lambda n: {"second_disagrees": float(n % 3 == 0)},
+        None,
+    ),
+}
+
+
+@pytest.mark.parametrize("gate", SOFT_RULES)
+def test_a_soft_rule_as_shipped_passes_refuses_and_needs_its_metric(gate, row_script, row_calibration):
+    known = dataclasses.replace(row_calibration, thresholds={**row_calibration.thresholds, "genuine_pairwise": 0.7})
+
+    def outcome(metrics, base):
+        def made(of):
+            return [{**row, "metrics": of(n), "reasons": {}} for n, row in enumerate(row_script.rows())]
+
+        verdicts = judge(
+            made(metrics), known, shipped_policy(gate), backend=known.backend, domain=known.domain,
+            base_rows=None if base is None else made(base),
+        )  # fmt: skip
+        return verdicts[gate].outcome
+
+    good, bad, base = SOFT_RULES[gate]
+    assert outcome(good, base) is Outcome.PASSED
+    assert outcome(bad, base) is Outcome.FAILED
+    assert outcome(lambda n: {"flat": 0.0}, base) is Outcome.NOT_EVALUATED
+    if base is not None:
+        assert outcome(good, None) is Outcome.NOT_EVALUATED
 
 
 class TestChampion:

@@ -26,7 +26,7 @@ NOISIEST = 150
 # come first, and a part of every batch stays.
 LAYOUT_STEPS = 150
 LAYOUT_SHARE = 1 / 8
-CAPTIONS_EACH = 12  # tokenising in every step took longer than a step takes on a GPU
+CAPTIONS_EACH = 12  # drawn and tokenised once, so that no step waits for it
 SECONDS_BETWEEN_CHECKPOINTS = 60
 STEADY = 0.7  # share of the steps after which the learning rate falls
 
