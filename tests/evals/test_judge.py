@@ -244,7 +244,8 @@ def test_base_rows_that_are_missing_malformed_or_of_other_prompts_are_not_evalua
 class TestRowsWithoutTheTrigger:
     def run(self, row_calibration, class_rows, base):
         verdicts = judge(
-            [], row_calibration, shipped_policy("drift"), backend=row_calibration.backend, domain=row_calibration.domain,
+            [], row_calibration, shipped_policy("drift"),
+            backend=row_calibration.backend, domain=row_calibration.domain,
             base_rows=base, class_rows=class_rows,
         )  # fmt: skip
         return verdicts["drift"]
