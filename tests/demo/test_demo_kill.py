@@ -15,10 +15,13 @@ import pytest
 from filelock import FileLock
 
 from evals import history
+from lifeos.base_images import class_plan
 from lifeos.lora.recipe import load_recipe
-from lifeos.lora.sample import BATCH_SIZE
+from lifeos.lora.sample import BATCH_SIZE, planned_images
+from lifeos.lora.store import ImageStore
 from lifeos.lora.train import train_lora
-from lifeos.release_inputs import source_hash
+from lifeos.persona import load_persona
+from lifeos.release_inputs import release_plan, source_hash
 
 ROOT = Path(__file__).resolve().parents[2]
 PERSONA = ROOT / "personas" / "pistachio"
@@ -150,6 +153,21 @@ def events(artifacts, stage):
     return [[event["done"] for event in lines if event["stage"] == stage] for lines in told]
 
 
+class Drawn:
+    """Which images of a plan the LoRA that was trained has drawn; others in the store are of controls."""
+
+    def __init__(self, folder, artifacts, plan_of):
+        self._folder, self._artifacts, self._plan_of, self._paths = folder, artifacts, plan_of, ()
+
+    def __call__(self):
+        trained = list(files(self._artifacts, "lora.safetensors"))
+        if trained and not self._paths:
+            persona, store = load_persona(self._folder), ImageStore(self._artifacts / "samples")
+            asked = planned_images(self._plan_of(persona), persona.base, trained[0], store)
+            self._paths = [image.path for image in asked.images]
+        return [path for path in self._paths if path.is_file()]
+
+
 def read_json(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -164,7 +182,8 @@ def test_killed_while_training_sampling_and_appending_it_ends_with_one_row_and_n
     assert len(conditioning) == 1
     assert not files(artifacts, "lora.safetensors")
 
-    command.kill_once(lambda: files(samples, "*.png"))
+    judged, without_trigger = Drawn(small, artifacts, release_plan), Drawn(small, artifacts, class_plan)
+    command.kill_once(judged)
     first, second = events(artifacts, "training")
     assert first[0] == 0
     assert second[0] == min(second) == reached, "steps before the checkpoint were repeated"
@@ -173,7 +192,9 @@ def test_killed_while_training_sampling_and_appending_it_ends_with_one_row_and_n
     (lora,) = trained
     assert read_json(lora.with_name("result.json"))["resumed_from"] == reached
     assert files(artifacts, "conditioning-*") == conditioning
-    assert 0 < len(drawn) < PROMPTS * SEEDS
+    drawn_of_plan = len(judged())
+    assert 0 < drawn_of_plan < PROMPTS * SEEDS
+    assert not without_trigger()
     assert not log.exists()
 
     command.kill_appending(share=0.5)
@@ -182,9 +203,12 @@ def test_killed_while_training_sampling_and_appending_it_ends_with_one_row_and_n
     assert b"\n" not in torn
     kept = files(samples, "*.png")
     assert drawn.items() <= kept.items(), "an image that lay on the disk was drawn again"
-    assert len(kept) == PROMPTS * SEEDS
+    assert len(judged()) == PROMPTS * SEEDS
+    assert len(without_trigger()) == PROMPTS
     (release,) = artifacts.glob("runs/release-*/result.json")
-    assert read_json(release)["result"]["made"] == {"trained": True, "images": len(kept) - len(drawn)}
+    made = len(kept) - len(drawn)
+    assert made == PROMPTS * SEEDS - drawn_of_plan + PROMPTS
+    assert read_json(release)["result"]["made"] == {"trained": True, "images": made}
 
     command.kill_appending(share=1.0)
     (row,) = history.read(log)
