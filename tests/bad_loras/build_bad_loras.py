@@ -1,13 +1,16 @@
 """Train the bad LoRAs that ship: `build_bad_loras.py MPFB2 WORK [NAME ...]`, from the root of the repository.
 
-Renders what each needs into WORK, trains with the demo recipe changed in the one way its name says, and writes the file
-and its SHA-256 beside this script. Resumes after a kill: a LoRA that is there and matches its hash is not made again.
+Renders what each needs into WORK, trains with the demo recipe changed as `bad_loras.toml` says, writes the file beside
+this script and prints its SHA-256, which belongs into that table. Resumes after a kill: what WORK holds is not trained
+again. They are of rank 8 where the good one has 16, to halve what ships; the one trained for ten times the steps keeps
+16. The shipped files were trained with `--threads 1`.
 """
 
 from __future__ import annotations
 
 import argparse
 import hashlib
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -16,6 +19,9 @@ HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 BUILD = ROOT / "models" / "tiny-base" / "build"
+NAMES = ("ten_steps", "other_identity", "plastic", "memorised", "overcooked")
+MEMORISED = 4  # training images of the one that learns pictures by heart
+PERSONA = 900000
 OTHER_IDENTITY = 930000  # neither in base training nor an impostor nor a persona
 
 
@@ -40,6 +46,16 @@ def dataset(mpfb2: Path, folder: Path, identity: int, smoothness: float) -> Path
     return folder / "dataset"
 
 
+def few_pictures(folder: Path, count: int) -> Path:
+    """Copy the demo persona's first training images and their captions."""
+    kept = folder / "dataset"
+    kept.mkdir(parents=True, exist_ok=True)
+    for picture in sorted((ROOT / "personas" / "pistachio" / "dataset").glob("*.png"))[:count]:
+        for file in (picture, picture.with_suffix(".txt")):
+            shutil.copy(file, kept)
+    return kept
+
+
 def main() -> None:
     """Train those named, or all."""
     from evals.atomic import write_bytes
@@ -49,24 +65,22 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mpfb2", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("names", nargs="*")
+    parser.add_argument("names", nargs="*", help=", ".join(NAMES))
+    parser.add_argument("--threads", type=int, default=2)
     arguments = parser.parse_args()
-    work = arguments.work.resolve()
+    work, mpfb2 = arguments.work.resolve(), arguments.mpfb2.resolve()
     good = load_recipe(ROOT / "personas" / "pistachio" / "recipe.toml")
-    for name in arguments.names or ("ten_steps", "other_identity", "plastic", "overcooked"):
-        recipe = good
-        if name == "ten_steps":
-            recipe = good.model_copy(update={"steps": 10})
-        elif name == "overcooked":
-            recipe = good.model_copy(update={"steps": good.steps * 10})
-        elif name == "other_identity":
-            recipe = good.model_copy(
-                update={"dataset": dataset(arguments.mpfb2.resolve(), work / name, OTHER_IDENTITY, 0.0)}
-            )
-        elif name == "plastic":
-            recipe = good.model_copy(update={"dataset": dataset(arguments.mpfb2.resolve(), work / name, 900000, 1.0)})
-        else:
-            raise SystemExit(f"{name}: accepted ten_steps, other_identity, plastic or overcooked")
+    for name in arguments.names or NAMES:
+        change = {
+            "ten_steps": lambda: {"steps": 10},
+            "other_identity": lambda: {"dataset": dataset(mpfb2, work / "other_identity", OTHER_IDENTITY, 0.0)},
+            "plastic": lambda: {"dataset": dataset(mpfb2, work / "plastic", PERSONA, 1.0)},
+            "memorised": lambda: {"dataset": few_pictures(work / "memorised", MEMORISED)},
+            "overcooked": lambda: {"steps": good.steps * 10, "rank": good.rank},
+        }.get(name)
+        if change is None:
+            raise SystemExit(f"{name}: accepted {', '.join(NAMES)}")
+        recipe = good.model_copy(update={"rank": 8, "threads": arguments.threads} | change())
         out = work / f"{name}.safetensors"
         train_lora(recipe, out, work / f"run-{name}")
         data = out.read_bytes()
