@@ -57,7 +57,7 @@ def write_stable_diffusion(folder: Path, seed: int, text_width: int = 16) -> Pat
             norm_num_groups=4, sample_size=IMAGE_SIDE, scaling_factor=0.5, mid_block_add_attention=False,
             down_block_types=("DownEncoderBlock2D",) * 3, up_block_types=("UpDecoderBlock2D",) * 3)
         scheduler = DDPMScheduler(beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear",
-                                  prediction_type="v_prediction", clip_sample=False)
+                                  prediction_type="v_prediction", clip_sample=False, steps_offset=1)
     pipeline = StableDiffusionPipeline(
         vae=vae, text_encoder=text_encoder, tokenizer=tokenizer, unet=unet, scheduler=scheduler, safety_checker=None,
         feature_extractor=None, image_encoder=None, requires_safety_checker=False)

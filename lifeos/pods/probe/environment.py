@@ -56,11 +56,13 @@ def environment_verdict(lock: Path, installed: Mapping[str, str], providers: Map
     lines = [line for line in lines if line.requirement.marker is None or line.requirement.marker.evaluate()]
     if not lines:
         return not_evaluated(f"{lock.name} holds no requirement for this machine")
+    open_ended = [line.requirement.name for line in lines if not _pinned(line)]
     problems = list(_differences(lines, installed))
     if problems:
         rest = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return failed(f"{problems[0]}{rest}; next: pip install -r {lock.name}", value=len(problems), threshold=0)
-    open_ended = [line.requirement.name for line in lines if not _pinned(line)]
+        # A whole list is installed as it stands: a resolver would add onnxruntime beside onnxruntime-gpu.
+        step = "`lifeos validate-pod-deps --fix`" if open_ended else f"uv pip install --no-deps -r {lock.name}"
+        return failed(f"{problems[0]}{rest}; next: {step}", value=len(problems), threshold=0)
     if open_ended:
         return not_evaluated(
             f"{lock.name} does not pin {open_ended[0]}{_more(len(open_ended) - 1)}, so no environment equals it; next: "

@@ -43,14 +43,18 @@ def test_a_profile_reaches_opaque_and_transparent_pixels_alike():
     assert np.array_equal(clear[8:], pixels[8:])
 
 
-@pytest.mark.parametrize("profile", [b"", b"junk", matrix_profile()[:200], SRGB[:40]])
+# A profile holds the second it was made in: without names, pytest would name these tests by it, and xdist workers that
+# collect in different seconds refuse to run.
+@pytest.mark.parametrize(
+    "profile", [b"", b"junk", matrix_profile()[:200], SRGB[:40]], ids=["empty", "junk", "cut", "header"]
+)
 def test_a_profile_that_cannot_be_read_leaves_the_pixels(profile):
     pixels, changes = converted(Image.fromarray(NOISE), profile)
     assert np.array_equal(pixels, NOISE)
     assert changes == frozenset()
 
 
-@pytest.mark.parametrize("profile", [None, SRGB, matrix_profile()])
+@pytest.mark.parametrize("profile", [None, SRGB, matrix_profile()], ids=["none", "sRGB", "matrix"])
 def test_cmyk_with_a_profile_of_another_kind_is_converted_without_it(profile):
     pixels, changes = converted(Image.fromarray(NOISE).convert("CMYK"), profile)
     assert np.abs(pixels.astype(int) - NOISE).max() <= 1
