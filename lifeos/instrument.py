@@ -40,6 +40,14 @@ OVERDRIVEN = 1.8
 _SEEDS_A_CONTROL = 3  # how many images stand for one prompt, where a control has no prompts of its own
 
 
+def overdriven_part(persona: "Persona", policy: "Policy") -> tuple[list[str], tuple[int, ...]]:
+    """Return ids of prompts and seeds of the plan that are drawn at strength 1.8: as few as the policy judges."""
+    rule = policy.rules["likeness"]
+    ids = [prompt.id for prompt in persona.prompts_b]
+    chosen = ids[:: max(1, len(ids) // rule.minimum_prompts)][: rule.minimum_prompts]
+    return chosen, tuple(persona.seeds.b[: math.ceil(rule.minimum_images / len(chosen))])
+
+
 class Instrument:
     """Judges the controls of one persona.
 
@@ -123,11 +131,7 @@ class Instrument:
     def _overdriven(self, lora: Path, training: Sequence[Mapping[str, Any]], progress: Progress) -> ControlResult:
         from lifeos.release_inputs import release_plan
 
-        rule = self._policy.rules["likeness"]
-        ids = [prompt.id for prompt in self._persona.prompts_b]
-        step = max(1, len(ids) // rule.minimum_prompts)
-        chosen = ids[::step][: rule.minimum_prompts]
-        seeds = self._persona.seeds.b[: math.ceil(rule.minimum_images / len(chosen))]
+        chosen, seeds = overdriven_part(self._persona, self._policy)
         plan = release_plan(self._persona, chosen, seeds, strength=OVERDRIVEN)
         sampled = self._engine.sample(plan, self._persona.base, lora, self._artifacts / "samples", progress)
         images = [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images]

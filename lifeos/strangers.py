@@ -104,6 +104,17 @@ def gather_strangers(
     return Strangers(identities, nulls, drawn)
 
 
+def nulls_to_draw(persona: "Persona") -> int:
+    """Return about how many faces of the bare base a calibration of a persona draws, by the strangers it keeps.
+
+    Raises:
+        InputError: the kept file is no safetensors file.
+    """
+    kept = read_strangers(persona.folder / IMPOSTORS_FILE)
+    needed = comparisons_needed(persona.far) - len(kept.get("identities", ()))
+    return needed if NULL_IMAGES < needed <= MOST_UNASKED else NULL_IMAGES
+
+
 def _wanted(persona: "Persona", far: float, identities: int, needed: int, asked: int | None) -> int:
     """Return how many null seeds to sample; refuse a rate that they will not carry."""
     seeds = NULL_IMAGES if asked is None else asked

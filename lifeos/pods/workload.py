@@ -12,6 +12,7 @@ from lifeos.pods.throughput import Dtype, Operation
 if TYPE_CHECKING:
     from lifeos.inputs import Inputs
     from lifeos.lora.recipe import Recipe
+    from lifeos.lora.sample_plan import SamplePlan
     from lifeos.persona import Persona
 
 
@@ -39,7 +40,8 @@ def count_workload(inputs: "Inputs") -> Workload:
     """Count what ``lifeos gate release`` does with these inputs on a fresh pod, as if nothing had been made before.
 
     Training and cached latents (for a recipe), samples of the candidate, the champion's on the same plan, controls
-    (images rendered twice; faces of the bare base where the persona has no calibration yet), judging every image.
+    (images rendered twice, at strength 1.8, without the trigger; faces of the bare base where the persona has no
+    calibration yet), judging every image.
 
     Raises:
         InputError: persona, prompts, recipe or dataset cannot be read.
@@ -63,7 +65,7 @@ def count_workload(inputs: "Inputs") -> Workload:
     if inputs.images is None:
         plan = len(persona.prompts_b) * len(persona.seeds.b)
         champions = 0 if champion_file(inputs) is None else plan
-        controls = _controls(persona)
+        controls = _controls(inputs, persona)
         for phase, images in (("sampling", plan), ("champion", champions), ("controls", controls)):
             parts += _sampling(persona, phase, images)
         judged = plan + champions + controls
@@ -92,12 +94,25 @@ def _sampling(persona: "Persona", phase: str, images: int) -> list[Part]:
     ]
 
 
-def _controls(persona: "Persona") -> int:
-    from lifeos.calibrate import NULL_IMAGES
+def _controls(inputs: "Inputs", persona: "Persona") -> int:
+    from evals.policy import load_policy
+    from lifeos.base_images import base_plan, class_plan
+    from lifeos.instrument import overdriven_part
     from lifeos.release_inputs import repeated_part
+    from lifeos.strangers import nulls_to_draw
 
-    prompts, seeds = repeated_part([prompt.id for prompt in persona.prompts_b], persona.seeds.b)
-    return len(prompts) * len(seeds) + (0 if persona.calibration.exists() else NULL_IMAGES)
+    repeated = repeated_part([prompt.id for prompt in persona.prompts_b], persona.seeds.b)
+    overdriven = overdriven_part(persona, load_policy(inputs.policy))
+    parts: list[tuple[Sequence[object], Sequence[int]]] = [repeated, overdriven, _asked(class_plan(persona))]
+    nulls = 0
+    if not persona.calibration.exists():
+        parts.append(_asked(base_plan(persona)))
+        nulls = nulls_to_draw(persona)
+    return nulls + sum(len(prompts) * len(seeds) for prompts, seeds in parts)
+
+
+def _asked(plan: "SamplePlan") -> tuple[Sequence[object], Sequence[int]]:
+    return plan.prompts, plan.seeds
 
 
 def _side(persona: "Persona") -> int:

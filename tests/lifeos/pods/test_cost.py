@@ -1,18 +1,23 @@
 import math
+import re
 import shutil
 import sys
 import tomllib
 
+import numpy as np
 import pytest
+from safetensors.numpy import save_file
 
 from evals.verdict import Outcome
 from lifeos.errors import InputError
 from lifeos.inputs import read_inputs
+from lifeos.persona import load_persona
 from lifeos.pods.cost import cost_verdict, estimate, estimate_inputs
 from lifeos.pods.spec import load_pod
 from lifeos.pods.throughput import load_throughput
 from lifeos.pods.workload import Part, Workload, count_workload
 from lifeos.settings import project_root
+from lifeos.strangers import IMPOSTORS_FILE
 from tests.lifeos import simulated_release as simulation
 
 A40 = load_pod("a40")
@@ -64,8 +69,10 @@ def test_everything_that_is_paid_for_is_counted():
     assert counted["training", "encode"] == training
     assert counted["sampling", "denoise"] == plan * steps
     assert counted["sampling", "decode"] == plan
-    assert counted["controls", "decode"] == 2
-    assert counted["judging", "judge"] == plan + 2 + training + references
+    # Two rendered twice, one of each of 8 prompts at strength 1.8 thrice (24 of 8 prompts are the fewest judged), and
+    # a tenth of the plan without the trigger: 9 of 96.
+    assert counted["controls", "decode"] == 2 + 24 + 9
+    assert counted["judging", "judge"] == plan + 2 + 24 + 9 + training + references
     assert not [key for key in counted if key[0] == "champion"]
 
 
@@ -84,12 +91,24 @@ def test_finished_images_are_only_judged(persona, tmp_path):
     assert set(counted) == {("start", "start"), ("judging", "judge")}
 
 
-def test_a_persona_without_a_calibration_pays_for_null_faces(persona):
+@pytest.mark.parametrize(
+    ("far", "identities", "nulls"), [(0.05, 0, 96), (0.01, 0, 299), (0.01, 400, 96), (0.001, 0, 96)]
+)
+def test_a_persona_without_a_calibration_pays_for_faces_of_the_base(persona, far, identities, nulls):
+    """299 comparisons carry a rate of 1e-2; a rate that takes thousands is refused, so nobody pays for them."""
+    declared = persona / "persona.toml"
+    text = re.sub(r"(?m)^far = .*", f"far = {far}", declared.read_text(encoding="utf-8"))
+    declared.write_text(text, encoding="utf-8")
+    kept = {"identities": np.eye(400, 128, dtype=np.float32)[:identities]} if identities else {}
+    (persona / IMPOSTORS_FILE).parent.mkdir(exist_ok=True)
+    save_file({"nulls": np.eye(2, 128, dtype=np.float32), **kept}, persona / IMPOSTORS_FILE)
+    (persona / "calibration.json").write_text("{}", encoding="utf-8")
     counted = calls(count_workload(inputs(persona, recipe=recipe(persona))))
-    (persona / "calibration.json").unlink(missing_ok=True)
+    (persona / "calibration.json").unlink()
     again = calls(count_workload(inputs(persona, recipe=recipe(persona))))
-    assert again["controls", "decode"] in (counted["controls", "decode"], counted["controls", "decode"] + 96)
-    assert again["controls", "decode"] >= 96
+    prompts = len(load_persona(persona, project_root()).prompts_b)
+    base = prompts * math.ceil(48 / prompts)
+    assert again["controls", "decode"] - counted["controls", "decode"] == nulls + base
 
 
 def test_a_recipe_for_a_base_that_only_the_pod_will_have(persona):
