@@ -1,5 +1,7 @@
 """Train the bad LoRAs that ship: `build_bad_loras.py MPFB2 WORK [NAME ...]`, from the root of the repository.
 
+For another rendered persona: `--persona FOLDER --identity N --out FOLDER`.
+
 Renders what each needs into WORK, trains with the demo recipe changed as `bad_loras.toml` says, writes the file beside
 this script and prints its SHA-256, which belongs into that table. Resumes after a kill: what WORK holds is not trained
 again. They are of rank 8 where the good one has 16, to halve what ships; the one trained for ten times the steps keeps
@@ -25,32 +27,23 @@ PERSONA = 900000
 OTHER_IDENTITY = 930000  # neither in base training nor an impostor nor a persona
 
 
-def dataset(mpfb2: Path, folder: Path, identity: int, smoothness: float) -> Path:
-    """Render the training images of an identity, captioned with the demo's trigger."""
-    command = [
-        sys.executable,
-        str(BUILD / "make_persona.py"),
-        str(mpfb2),
-        str(folder),
-        "--identity",
-        str(identity),
-        "--trigger",
-        "pstch",
-        "--name",
-        folder.name,
-        "--smoothness",
-        str(smoothness),
-        "--dataset-only",
-    ]
-    subprocess.run(command, check=True, cwd=BUILD)
+def dataset(mpfb2: Path, folder: Path, identity: int, trigger: str, smoothness: float) -> Path:
+    """Render the training images of an identity, captioned with a trigger; what was rendered whole is left."""
+    done = folder / "rendered"
+    if not done.exists():
+        command = [sys.executable, str(BUILD / "make_persona.py"), str(mpfb2), str(folder), "--identity", str(identity),
+                   "--trigger", trigger, "--name", folder.name, "--smoothness", str(smoothness),
+                   "--dataset-only"]  # fmt: skip
+        subprocess.run(command, check=True, cwd=BUILD)
+        done.touch()
     return folder / "dataset"
 
 
-def few_pictures(folder: Path, count: int) -> Path:
-    """Copy the demo persona's first training images and their captions."""
+def few_pictures(source: Path, folder: Path, count: int) -> Path:
+    """Copy the persona's first training images and their captions."""
     kept = folder / "dataset"
     kept.mkdir(parents=True, exist_ok=True)
-    for picture in sorted((ROOT / "personas" / "pistachio" / "dataset").glob("*.png"))[:count]:
+    for picture in sorted(source.glob("*.png"))[:count]:
         for file in (picture, picture.with_suffix(".txt")):
             shutil.copy(file, kept)
     return kept
@@ -67,24 +60,31 @@ def main() -> None:
     parser.add_argument("work", type=Path)
     parser.add_argument("names", nargs="*", help=", ".join(NAMES))
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--persona", type=Path, default=ROOT / "personas" / "pistachio")
+    parser.add_argument("--identity", type=int, default=PERSONA, help="of the persona, in seeds.toml")
+    parser.add_argument("--out", type=Path, default=HERE, help="folder of the finished files")
+    parser.add_argument("--pictures-only", action="store_true", help="render, and train nothing")
     arguments = parser.parse_args()
     work, mpfb2 = arguments.work.resolve(), arguments.mpfb2.resolve()
-    good = load_recipe(ROOT / "personas" / "pistachio" / "recipe.toml")
+    good = load_recipe(arguments.persona.resolve() / "recipe.toml")
+    other, plastic = work / "other_identity", work / "plastic"
     for name in arguments.names or NAMES:
         change = {
             "ten_steps": lambda: {"steps": 10},
-            "other_identity": lambda: {"dataset": dataset(mpfb2, work / "other_identity", OTHER_IDENTITY, 0.0)},
-            "plastic": lambda: {"dataset": dataset(mpfb2, work / "plastic", PERSONA, 1.0)},
-            "memorised": lambda: {"dataset": few_pictures(work / "memorised", MEMORISED)},
+            "other_identity": lambda: {"dataset": dataset(mpfb2, other, OTHER_IDENTITY, good.trigger, 0.0)},
+            "plastic": lambda: {"dataset": dataset(mpfb2, plastic, arguments.identity, good.trigger, 1.0)},
+            "memorised": lambda: {"dataset": few_pictures(good.dataset, work / "memorised", MEMORISED)},
             "overcooked": lambda: {"steps": good.steps * 10, "rank": good.rank},
         }.get(name)
         if change is None:
             raise SystemExit(f"{name}: accepted {', '.join(NAMES)}")
         recipe = good.model_copy(update={"rank": 8, "threads": arguments.threads} | change())
+        if arguments.pictures_only:
+            continue
         out = work / f"{name}.safetensors"
         train_lora(recipe, out, work / f"run-{name}")
         data = out.read_bytes()
-        write_bytes(HERE / f"{name}.safetensors", data)
+        write_bytes(arguments.out / f"{name}.safetensors", data)
         print(name, hashlib.sha256(data).hexdigest(), len(data), flush=True)
 
 

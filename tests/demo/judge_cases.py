@@ -46,7 +46,7 @@ def row(name: str, expected: list[str], answer: dict[str, Any]) -> str:
     return "| " + " | ".join(cells) + " |"
 
 
-def cases(work: Path, persona: Path, good: Path) -> list[tuple[str, list[str], list[str]]]:
+def cases(work: Path, persona: Path, good: Path, bad: Path) -> list[tuple[str, list[str], list[str]]]:
     """Name, expected gates and arguments of every case that can be judged here."""
     from PIL import Image
 
@@ -77,7 +77,7 @@ def cases(work: Path, persona: Path, good: Path) -> list[tuple[str, list[str], l
             arguments = ["--images", str(noise if name == "noise_images" else pasted)]
         else:
             file = f"{name}.safetensors"
-            lora = BAD / file if case["kind"] == "trained" else made[name](work / file)
+            lora = bad / file if case["kind"] == "trained" else made[name](work / file)
             if not lora.exists():
                 print(f"{name}: no file, not judged", file=sys.stderr)
                 continue
@@ -113,6 +113,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
     parser.add_argument("persona", type=Path, nargs="?", default=ROOT / "personas" / "pistachio")
+    parser.add_argument("--bad", type=Path, default=BAD, help="folder of the trained bad LoRAs")
     parser.add_argument("--good-only", action="store_true")
     arguments = parser.parse_args()
     work, persona = arguments.work.resolve(), arguments.persona.resolve()
@@ -125,7 +126,7 @@ def main() -> None:
     if not arguments.good_only:
         done = [json.loads(p.read_text(encoding="utf-8"))["result"] for p in (work / "artifacts" / "runs").glob("release-*/result.json")]  # noqa: E501
         good = next(Path(r["lora"]) for r in done if r["source"] == "recipe")
-        for name, expected, how in cases(work, persona, good):
+        for name, expected, how in cases(work, persona, good, arguments.bad):
             answer = judge(work, persona, *how)
             print(row(name, expected, answer), flush=True)
             if "--lora" in how:
