@@ -20,22 +20,35 @@ class Control:
         name: as it is told to people.
         accept: True for a positive control.
         gates: gates that must all pass (positive), or of which one must fail (negative).
+        mend: what a person can do when the judge answers it wrongly; empty where only the judge can be mended.
     """
 
     name: str
     accept: bool
     gates: tuple[str, ...]
+    mend: str = ""
 
 
 HELD_OUT = Control(
-    "held-out references", True, ("face_rate", "likeness", "likeness_tail", "skin_realism", "copy_image", "image_flat")
+    "held-out references",
+    True,
+    ("face_rate", "likeness", "likeness_tail", "skin_realism", "copy_image", "image_flat"),
+    "no LoRA can be asked for more than real pictures give: take other references, or calibrate with a higher --far",
 )
 STRENGTH_0 = Control("the base without the LoRA", False, ("likeness",))
-STRENGTH_1_8 = Control("the LoRA at strength 1.8", False, ("likeness", "likeness_tail", "skin_realism", "face_rate"))
 OTHER_IDENTITY = Control("other people", False, ("likeness",))
 BLURRED = Control("blurred references", False, ("skin_realism",))
 SMOOTHED = Control("smoothed references", False, ("skin_realism",))
 PASTED = Control("training images pasted in", False, ("copy_image",))
+# A LoRA that still draws the person at the first strength is no picture of ruin: what must be refused is then drawn at
+# the next. The demo's is refused at 1.8; of three other personas' one stood there.
+OVERDRIVEN_STRENGTHS = (1.8, 2.7, 4.0)
+
+
+def overdriven(strength: float) -> Control:
+    """Return the control that a LoRA is at a strength far above its own."""
+    gates = ("likeness", "likeness_tail", "skin_realism", "face_rate")
+    return Control(f"the LoRA at strength {strength:g}", False, gates)
 
 
 @dataclass(frozen=True)
@@ -47,6 +60,12 @@ class ControlResult:
     images: int
 
     @property
+    def stands(self) -> bool:
+        """Whether every gate of the control passed: nothing in these images shows what it is there to show."""
+        told = [self.verdicts.get(gate) for gate in self.control.gates]
+        return all(verdict is not None and verdict.outcome is Outcome.PASSED for verdict in told)
+
+    @property
     def problem(self) -> str | None:
         """Why the judge did not answer this control as it must, or None when it did."""
         told = {gate: self.verdicts.get(gate) for gate in self.control.gates}
@@ -54,7 +73,8 @@ class ControlResult:
             for gate, verdict in told.items():
                 if verdict is None or verdict.outcome is not Outcome.PASSED:
                     said = "no verdict" if verdict is None else f"{verdict.outcome.value}: {verdict.reason}"
-                    return f"{self.control.name} must pass {gate}, which says {said}"
+                    mend = f" ({self.control.mend})" if self.control.mend else ""
+                    return f"{self.control.name} must pass {gate}, which says {said}{mend}"
             return None
         if any(verdict is not None and verdict.outcome is Outcome.FAILED for verdict in told.values()):
             return None

@@ -1,8 +1,8 @@
 """The release's first question: does the judge give the known answer to controls? Made once, judged like any images.
 
 Controls that need no LoRA come from the persona's own references (as they come back from the base), its training
-images, and the embeddings of strangers kept beside the calibration. One needs the LoRA: its own samples at strength
-1.8, a few prompts of the plan.
+images, and the embeddings of strangers kept beside the calibration. One needs the LoRA: its own samples at a strength
+that ruins it, a few prompts of the plan.
 """
 
 import math
@@ -17,14 +17,15 @@ from evals.instrument import (
     BLURRED,
     HELD_OUT,
     OTHER_IDENTITY,
+    OVERDRIVEN_STRENGTHS,
     PASTED,
     SMOOTHED,
     STRENGTH_0,
-    STRENGTH_1_8,
     Control,
     ControlResult,
     control_policy,
     instrument_verdict,
+    overdriven,
 )
 from evals.verdict import Verdict, not_evaluated
 from lifeos.measure import ImageToMeasure, Measurements, image_rows
@@ -36,12 +37,11 @@ if TYPE_CHECKING:
     from evals.policy import Policy
     from lifeos.persona import Persona
 
-OVERDRIVEN = 1.8
 _SEEDS_A_CONTROL = 3  # how many images stand for one prompt, where a control has no prompts of its own
 
 
 def overdriven_part(persona: "Persona", policy: "Policy") -> tuple[list[str], tuple[int, ...]]:
-    """Return ids of prompts and seeds of the plan that are drawn at strength 1.8: as few as the policy judges."""
+    """Return ids of prompts and seeds of the plan that are drawn overdriven: as few as the policy judges."""
     rule = policy.rules["likeness"]
     ids = [prompt.id for prompt in persona.prompts_b]
     chosen = ids[:: max(1, len(ids) // rule.minimum_prompts)][: rule.minimum_prompts]
@@ -83,10 +83,16 @@ class Instrument:
         results.append(self._pasted(training))
         results += self._of_strangers()
         expected = [HELD_OUT, BLURRED, SMOOTHED, PASTED, OTHER_IDENTITY, STRENGTH_0]
+        notes = self._grain_note(progress)
         if lora is not None:
-            expected.append(STRENGTH_1_8)
-            results.append(self._overdriven(lora, training, progress))
-        return instrument_verdict(results, expected, self._grain_note(progress))
+            for strength in OVERDRIVEN_STRENGTHS:
+                ruined = self._overdriven(lora, strength, training, progress)
+                if not ruined.stands:
+                    break
+                notes.append(f"{ruined.control.name} still draws the person")
+            expected.append(ruined.control)
+            results.append(ruined)
+        return instrument_verdict(results, expected, notes)
 
     def _of_references(self, training: Sequence[Mapping[str, Any]], progress: Progress) -> list[ControlResult]:
         folders = self._reference_folders(progress)
@@ -128,15 +134,18 @@ class Instrument:
             results.append(self._result(control, rows))
         return results
 
-    def _overdriven(self, lora: Path, training: Sequence[Mapping[str, Any]], progress: Progress) -> ControlResult:
+    def _overdriven(
+        self, lora: Path, strength: float, training: Sequence[Mapping[str, Any]], progress: Progress
+    ) -> ControlResult:
         from lifeos.release_inputs import release_plan
 
         chosen, seeds = overdriven_part(self._persona, self._policy)
-        plan = release_plan(self._persona, chosen, seeds, strength=OVERDRIVEN)
+        plan = release_plan(self._persona, chosen, seeds, strength=strength)
         sampled = self._engine.sample(plan, self._persona.base, lora, self._artifacts / "samples", progress)
         images = [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images]
         records = self._measurements.of_all([image.path for image in images], progress, "controls")
-        return self._result(STRENGTH_1_8, image_rows(images, records, training, self._calibration, OVERDRIVEN))
+        rows = image_rows(images, records, training, self._calibration, strength)
+        return self._result(overdriven(strength), rows)
 
     def _judged(
         self, control: Control, paths: Sequence[Path], training: Sequence[Mapping[str, Any]], progress: Progress

@@ -148,7 +148,7 @@ def sample(plan, base, lora, store, progress):
         if not ImageStore(store).has(key):
             time.sleep(behaviour.get("pause", 0.0))
             seed = int(key[:8], 16)
-            burnt = request.strength > 1.5 and behaviour.get("burns", True)
+            burnt = request.strength > behaviour.get("burns_above", 1.5)
             named = TRIGGER in request.prompt.text or behaviour.get("bleeds", False)
             who = 99 if burnt else behaviour["identity"] if named else 3000 + seed % 1000
             png = encode_png(portrait(who, seed, turn=6 if request.seed % 2 else -6))

@@ -133,13 +133,23 @@ def test_without_a_calibration_nothing_is_drawn_or_judged(inputs, tmp_path):
 
 
 def test_a_judge_that_accepts_a_control_rules_on_nothing_and_draws_nothing(inputs, tmp_path):
-    lora = simulation.write_lora(tmp_path / "x.safetensors", burns=False)
+    lora = simulation.write_lora(tmp_path / "x.safetensors", burns_above=9.0)
     result = walked(replace(inputs, lora=lora))
     found = outcomes(result)
     assert found["instrument"] is Outcome.FAILED
-    assert "strength 1.8 must be refused" in result["verdicts"]["instrument"]["reason"]
+    assert "strength 4 must be refused" in result["verdicts"]["instrument"]["reason"]
     assert {found[gate] for gate in (*ROW_GATES, "repro")} == {Outcome.NOT_EVALUATED}
     assert {line.split()[0] for line in work(inputs)} == {"control"}
+
+
+def test_a_lora_that_stands_at_the_first_strength_is_drawn_at_the_next(inputs, tmp_path):
+    lora = simulation.write_lora(tmp_path / "x.safetensors", burns_above=2.0)
+    verdict = walked(replace(inputs, lora=lora))["verdicts"]["instrument"]
+    assert verdict["verdict"] == "passed"
+    assert "the LoRA at strength 2.7 (24)" in verdict["reason"]
+    assert "the LoRA at strength 1.8 still draws the person" in verdict["reason"]
+    assert "strength 4" not in verdict["reason"]
+    assert sum(line.startswith("control") for line in work(inputs)) == 2 * simulation.CONTROLS
 
 
 def test_finished_images_have_no_strength_to_overdrive(inputs, tmp_path):
