@@ -20,6 +20,9 @@ BAD = ROOT / "tests" / "bad_loras"
 sys.path.insert(0, str(ROOT))
 
 
+from evals.content_hash import hash_file  # noqa: E402 (the root of the repository is not on the path before)
+
+
 def judge(work: Path, persona: Path, *arguments: str) -> dict[str, Any]:
     """Run one release and return its answer."""
     command = [sys.executable, "-m", "lifeos", "gate", "release", "--json", "--persona", str(persona),
@@ -86,24 +89,43 @@ def cases(work: Path, persona: Path, good: Path, bad: Path) -> list[tuple[str, l
     return found
 
 
+def walked(work: Path, answer: dict[str, Any]) -> tuple[Path, dict[str, Any]] | None:
+    """Run folder and result of a judged row; None where no picture was drawn."""
+    history = [json.loads(line) for line in (work / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    hashes = next(r for r in history if r["id"] == answer["row"])["hashes"]
+    for path in sorted((work / "artifacts" / "runs").glob("release-*/result.json")):
+        result = json.loads(path.read_text(encoding="utf-8"))["result"]
+        same = all(result["hashes"][name] == hashes[name] for name in ("lora", "calibration"))
+        if same and (path.parent / "metrics.jsonl").exists():
+            return path.parent, result
+    return None
+
+
+def good_lora(work: Path, answer: dict[str, Any]) -> Path:
+    """The LoRA that a judged row trained, also where the judge refused to rule."""
+    history = [json.loads(line) for line in (work / "history.jsonl").read_text(encoding="utf-8").splitlines()]
+    wanted = next(r for r in history if r["id"] == answer["row"])["hashes"]["lora"]
+    for path in sorted((work / "artifacts" / "runs").glob("release-*/result.json")):
+        lora = json.loads(path.read_text(encoding="utf-8"))["result"].get("lora")
+        if lora is not None and Path(lora).exists() and hash_file(Path(lora)) == wanted:
+            return Path(lora)
+    raise SystemExit(f"row {answer['row']}: its LoRA is not below {work / 'artifacts'} any more; next: delete {work}")
+
+
 def pictures(work: Path, answer: dict[str, Any], count: int) -> list[tuple[np.ndarray, float | None]]:
     """The first samples of a judged row, one a prompt, with their likeness."""
     from PIL import Image
 
-    history = [json.loads(line) for line in (work / "history.jsonl").read_text(encoding="utf-8").splitlines()]
-    run = next(r for r in history if r["id"] == answer["row"])
-    lora = run["hashes"]["lora"]
-    for folder in sorted((work / "artifacts" / "runs").glob("release-*")):
-        result = json.loads((folder / "result.json").read_text(encoding="utf-8"))["result"]
-        if result["hashes"]["lora"] == lora and (folder / "metrics.jsonl").exists():
-            rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
-            seen: dict[str, dict[str, Any]] = {}
-            for r in rows:
-                seen.setdefault(r["prompt"], r)
-            files = {p.name: p for p in (work / "artifacts" / "samples").rglob("*.png")}
-            return [(np.asarray(Image.open(files[r["file"]]).convert("RGB")), r["metrics"].get("likeness"))
-                    for r in list(seen.values())[:count]]  # fmt: skip
-    return []
+    run = walked(work, answer)
+    if run is None:
+        return []
+    rows = [json.loads(line) for line in (run[0] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    seen: dict[str, dict[str, Any]] = {}
+    for r in rows:
+        seen.setdefault(r["prompt"], r)
+    files = {p.name: p for p in (work / "artifacts" / "samples").rglob("*.png")}
+    return [(np.asarray(Image.open(files[r["file"]]).convert("RGB")), r["metrics"].get("likeness"))
+            for r in list(seen.values())[:count]]  # fmt: skip
 
 
 def main() -> None:
@@ -124,8 +146,7 @@ def main() -> None:
     print(row("good", [], answer), flush=True)
     strips = [("good", pictures(work, answer, 8))]
     if not arguments.good_only:
-        done = [json.loads(p.read_text(encoding="utf-8"))["result"] for p in (work / "artifacts" / "runs").glob("release-*/result.json")]  # noqa: E501
-        good = next(Path(r["lora"]) for r in done if r["source"] == "recipe")
+        good = good_lora(work, answer)
         for name, expected, how in cases(work, persona, good, arguments.bad):
             answer = judge(work, persona, *how)
             print(row(name, expected, answer), flush=True)

@@ -286,6 +286,10 @@ SOFT_RULES = {
         lambda n: {"yaw": n % 5 * 1.0},
         lambda n: {"yaw": n % 5 * 9.0},
     ),
+    "skin_grain": (lambda n: {"grain": 3.0}, lambda n: {"grain": 4.5}, None),
+    "skin_gloss": (lambda n: {"specular": 0.1}, lambda n: {"specular": 0.9}, None),
+    "skin_tone": (lambda n: {"tone_ita": 30.0}, lambda n: {"tone_ita": -10.0}, None),
+    "lattice": (lambda n: {"lattice": 0.3}, lambda n: {"lattice": 0.3 + (n % 5 == 0) * 3.0}, None),
     "adherence": (lambda n: {"adherence": 0.9}, lambda n: {"adherence": 0.5}, lambda n: {"adherence": 0.8}),
     "second_agreement": (
         lambda n: {"likeness": 0.6 + n * 0.01, "likeness_second": 0.5 + n * 0.01},
@@ -302,7 +306,11 @@ SOFT_RULES = {
 
 @pytest.mark.parametrize("gate", SOFT_RULES)
 def test_a_soft_rule_as_shipped_passes_refuses_and_needs_its_metric(gate, row_script, row_calibration):
-    known = dataclasses.replace(row_calibration, thresholds={**row_calibration.thresholds, "genuine_pairwise": 0.7})
+    bands = {"grain": (2.1, 3.8), "specular": (0.0, 0.3), "tone_ita": (9.0, 47.5), "lattice": (-0.7, 1.2)}
+    ends = {f"{name}_{end}": band[end == "high"] for name, band in bands.items() for end in ("low", "high")}
+    known = dataclasses.replace(
+        row_calibration, thresholds={**row_calibration.thresholds, "genuine_pairwise": 0.7, **ends}
+    )
 
     def outcome(metrics, base):
         def made(of):
