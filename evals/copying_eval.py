@@ -11,7 +11,7 @@ from functools import cache
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from evals.face_similarity_eval import likeness
+from evals.face_similarity_eval import likeness, likenesses
 from evals.images import RgbImage
 
 HIGHER_IS_BETTER = True  # a larger distance to the training images is better
@@ -89,10 +89,7 @@ def nearest_face(embedding: ArrayLike, training_embeddings: ArrayLike) -> int:
     Raises:
         ValueError: as ``copy_face``.
     """
-    rows = np.atleast_2d(np.asarray(training_embeddings, dtype=np.float64))
-    if rows.size == 0:
-        raise ValueError("training_embeddings must hold at least 1 row, but got none")
-    return int(np.argmax([likeness(embedding, row) for row in rows]))
+    return int(np.argmax(_likenesses(embedding, training_embeddings)))
 
 
 def copy_face(embedding: ArrayLike, training_embeddings: ArrayLike, centroid: ArrayLike) -> float:
@@ -109,10 +106,14 @@ def copy_face(embedding: ArrayLike, training_embeddings: ArrayLike, centroid: Ar
     Raises:
         ValueError: shapes differ, no training face, or a row not finite or not of length 1.
     """
+    return max(_likenesses(embedding, training_embeddings)) - likeness(embedding, centroid)
+
+
+def _likenesses(embedding: ArrayLike, training_embeddings: ArrayLike) -> list[float]:
     rows = np.atleast_2d(np.asarray(training_embeddings, dtype=np.float64))
     if rows.size == 0:
         raise ValueError("training_embeddings must hold at least 1 row, but got none")
-    return max(likeness(embedding, row) for row in rows) - likeness(embedding, centroid)
+    return likenesses(embedding, rows)
 
 
 def distances(signature: ArrayLike, training_signatures: ArrayLike) -> NDArray[np.float64]:

@@ -22,13 +22,28 @@ def likeness(embedding: ArrayLike, centroid: ArrayLike) -> float:
     Raises:
         ValueError: shapes differ, a value is not finite, or a length is not 1.
     """
+    centre = np.atleast_2d(np.asarray(centroid, dtype=np.float64))
+    if len(centre) != 1:
+        raise ValueError(f"centroid must be a single vector, but got shape {centre.shape}")
+    return likenesses(embedding, centre)[0]
+
+
+def likenesses(embedding: ArrayLike, rows: ArrayLike) -> list[float]:
+    """Cosine between one embedding and each of several: ``[likeness(embedding, row) for row in rows]``, checked once.
+
+    Args:
+        embedding: ``[d]``, length 1.
+        rows: ``[n, d]``, rows of length 1, n >= 1.
+
+    Raises:
+        ValueError: as ``likeness``.
+    """
     one = _unit_rows(np.atleast_2d(np.asarray(embedding, dtype=np.float64)), "embedding")
-    centre = _unit_rows(np.atleast_2d(np.asarray(centroid, dtype=np.float64)), "centroid")
-    if one.shape != centre.shape or len(one) != 1:
-        raise ValueError(
-            f"embedding and centroid must be single vectors of one size, but got {one.shape}, {centre.shape}"
-        )
-    return float(np.clip(one[0] @ centre[0], -1.0, 1.0))
+    others = _unit_rows(np.asarray(rows, dtype=np.float64), "rows")
+    if len(one) != 1 or one.shape[1] != others.shape[1]:
+        raise ValueError(f"embedding and rows must be vectors of one size, but got {one.shape}, {others.shape}")
+    # Row by row and not as one product, which would round otherwise: a calibration holds numbers read this way.
+    return [min(max(float(one[0] @ row), -1.0), 1.0) for row in others]
 
 
 def largest_is_likest(largest: ArrayLike, others: ArrayLike, centroid: ArrayLike) -> bool:

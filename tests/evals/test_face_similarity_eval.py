@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.face_similarity_eval import centroid, largest_is_likest, leave_one_out, likeness
+from evals.face_similarity_eval import centroid, largest_is_likest, leave_one_out, likeness, likenesses
 
 
 def unit_rows(seed: int, n: int, d: int, spread: float = 0.7) -> np.ndarray:
@@ -76,3 +76,16 @@ def test_the_largest_face_must_be_the_likest(seed, n, d):
     assert largest_is_likest(rows[0], np.zeros((0, 0)), centre)
     # A tie is no contradiction: one person twice, in a mirror.
     assert largest_is_likest(rows[0], rows[:1], centre)
+
+
+@given(seed=st.integers(0, 10_000), n=st.integers(1, 80), d=st.integers(2, 128))
+@settings(max_examples=40, deadline=None)
+def test_many_at_once_are_to_the_last_bit_what_they_are_alone(seed, n, d):
+    one, *rows = unit_rows(seed, n + 1, d)
+    assert likenesses(one, rows) == [likeness(one, row) for row in rows]
+
+
+@pytest.mark.parametrize("rows", [np.zeros((0, 4)), np.ones((2, 4)), np.full((1, 4), np.nan), np.eye(3)])
+def test_rows_that_cannot_be_compared_are_refused(rows):
+    with pytest.raises(ValueError, match="rows must"):
+        likenesses(np.eye(4)[0], rows)
