@@ -36,7 +36,8 @@ def clip_hash(folder: Path) -> str:
             f"{folder}: accepted a folder with a CLIP model in safetensors, got none; next: correct [clip] folder in "
             "persona.toml, or take it out"
         )
-    return hash_json([hash_folder(folder, pattern) for pattern in _FILES])
+    # Tokenizers of today write no vocabulary beside tokenizer.json.
+    return hash_json([hash_folder(folder, pattern) for pattern in _FILES if any(folder.glob(pattern))])
 
 
 class ClipScorer:

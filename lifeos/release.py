@@ -23,6 +23,7 @@ from lifeos.expressions import reader_of
 from lifeos.inputs import Inputs
 from lifeos.instrument import instrument_step
 from lifeos.judged_rows import JudgedRows
+from lifeos.known_answers import instrument_key, remembered
 from lifeos.measure import ImageToMeasure, Measurements, likeness_of
 from lifeos.progress import Progress, progress_writer
 from lifeos.release_inputs import describe, load_engine, release_domain, release_plan, repeated_part
@@ -126,8 +127,12 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     with clock.step("instrument"):
         calibration = calibration_step(persona)
         training = measurements.of_all(training_files(request["training_images"]), progress, "training images")
-        instrument = instrument_step(
-            persona, lora, engine, measurements, calibration, policy, training, artifacts, progress
+        instrument = remembered(
+            artifacts,
+            instrument_key(request["content"], persona, lora, measurements.identity),
+            lambda: instrument_step(
+                persona, lora, engine, measurements, calibration, policy, training, artifacts, progress
+            ),
         )
         result["verdicts"] |= {"instrument": instrument.to_json()}
     if instrument.blocks:
