@@ -68,7 +68,9 @@ def test_a_badly_trained_lora_ships_as_it_was_judged(name):
 def test_a_badly_trained_lora_is_rejected(name, few_prompts, gate, tmp_path):
     code, answer = gate(tmp_path / "history.jsonl", "--persona", few_prompts, "--lora", BAD / f"{name}.safetensors")
     assert (code, answer["verdict"]) == (1, "rejected")
-    assert set(CASES[name]["expected"]) <= failing(answer)
+    # What a few images of a hundred show may be in none of a quarter of them.
+    if not CASES[name].get("rare", False):
+        assert set(CASES[name]["expected"]) <= failing(answer)
 
 
 def test_noise_and_pasted_training_images_are_rejected(few_prompts, gate, tmp_path):
