@@ -33,8 +33,8 @@ SIGNS = FAMILY.metrics
 METRICS = (*KEPT, *SIGNS, *DROPPED)
 # As lifeos.measure asks of pictures of 128 pixels: 92 / 512 of the side.
 MINIMUM_INTER_OCULAR = 92.0 / 512.0 * 128.0
-# Every other judged shard: the features of plain scikit-image take most of the time.
-DROPPED_EVERY = 2
+# Every third judged shard: the features of plain scikit-image take most of the time.
+DROPPED_EVERY = 3
 # What went through the base's autoencoder: as many shards of each half.
 AUTOENCODER_SHARDS = 6
 AUTOENCODER_CHANGES = (
@@ -110,7 +110,7 @@ def measure_picture(image: RgbImage, with_dropped: bool) -> tuple[dict[str, floa
     """
     from evals.faces import find_faces
 
-    faces = find_faces(_backend(), image)
+    faces = find_faces(backend(), image)
     points = faces[0].points if faces else None
     picture = Picture(image, points, None if faces else "no face found", MINIMUM_INTER_OCULAR)
     values = dict(FAMILY.measure(picture).values)
@@ -126,7 +126,8 @@ def measure_picture(image: RgbImage, with_dropped: bool) -> tuple[dict[str, floa
 
 
 @cache
-def _backend() -> "FaceBackend":
+def backend() -> "FaceBackend":
+    """Open the shipped face models, once a process."""
     from evals.faces import open_backend
 
     return open_backend("yunet_sface", ROOT / "models" / "faces")
@@ -152,7 +153,7 @@ def _pictures(shard: Shard, changes: Sequence[str]) -> Iterable[tuple[int, str, 
     from evals.faces.align import inter_ocular_distance
 
     for person, tone, picture in zip(shard.people, shard.tones, shard.pictures, strict=True):
-        faces = find_faces(_backend(), picture)
+        faces = find_faces(backend(), picture)
         # Without a face there is no length to change by, and nothing to measure: the row stands as missing.
         distance = inter_ocular_distance(faces[0].points) if faces else 40.0
         for name in changes:
