@@ -1,6 +1,6 @@
 """The renders of the battery: the same people in five skin tones, so that nothing but tone differs between two bins.
 
-``python -m benchmarks.skin_battery.renders MPFB2 WORK [--people 1100] [--workers 2]`` draws them with the renderer of
+``python -m benchmarks.skin_battery.renders MPFB2 WORK [--people 1060] [--workers 2]`` draws them with the renderer of
 models/tiny-base/build, which needs numba. A shard that exists is not drawn again: a killed run goes on with the same
 command.
 """
@@ -134,7 +134,7 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.skin_battery.renders", description=__doc__)
     parser.add_argument("mpfb2", type=Path, help="the CC0 head data, as models/tiny-base/build takes it")
     parser.add_argument("work", type=Path, help="work folder outside the tree")
-    parser.add_argument("--people", type=int, default=1100)
+    parser.add_argument("--people", type=int, default=1060)
     parser.add_argument("--workers", type=int, default=2)
     options = parser.parse_args(arguments)
     render_all(options.mpfb2, options.work, options.people, options.workers)

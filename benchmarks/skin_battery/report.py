@@ -8,7 +8,7 @@ from benchmarks.skin_battery.degrade import BENIGN, CLEAN, DEGRADATIONS, SMOOTHE
 from benchmarks.skin_battery.measure import KEPT, SIGNS
 from benchmarks.skin_battery.plain_skimage import DROPPED
 from benchmarks.skin_battery.renders import CHANGES, TONES
-from benchmarks.skin_battery.results import COMBINED, SPREAD, kind_of, spread
+from benchmarks.skin_battery.results import COMBINED, SIGN_CHANGES, SPREAD, kind_of, spread
 
 ORDER = (*DEGRADATIONS, *CHANGES)
 TEXTURE = (COMBINED, *KEPT, *DROPPED)
@@ -43,6 +43,7 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
     mpl.use("Agg")
     import matplotlib.pyplot as plt
     import numpy as np
+    from PIL import Image
 
     names = [*TEXTURE, *SIGNS]
     changes = [name for name in ORDER if name != CLEAN]
@@ -56,9 +57,12 @@ def draw(found: Mapping[str, Any], path: Path) -> None:
         dark = abs(value - 0.5) > 0.3
         text = "-" if np.isnan(value) else f"{100 * value:.0f}"
         axes.text(column, row, text, ha="center", va="center", fontsize=5.5, color="white" if dark else "black")
-    figure.colorbar(drawn, shrink=0.6, label="chance that the changed picture measures higher than an unchanged one")
-    figure.savefig(path, dpi=110)
+    figure.colorbar(drawn, shrink=0.6, label="AUC: changed above unchanged")
+    figure.savefig(path, dpi=100)
     plt.close(figure)
+    with Image.open(path) as image:
+        small = image.convert("RGB").quantize(64)
+    small.save(path, optimize=True)
 
 
 def _number(area: Sequence[float] | None) -> float:
@@ -74,8 +78,8 @@ def _area(area: Sequence[float] | None) -> str:
     return "-" if area is None else f"{area[0]:.2f}"
 
 
-def _share(row: Mapping[str, Any]) -> str:
-    return "-" if row["share"] is None else f"{100 * row['share']:.1f}"
+def _share(row: Sequence[float | None]) -> str:
+    return "-" if row[0] is None else f"{100 * row[0]:.1f}"
 
 
 def _counts(found: Mapping[str, Any]) -> str:
@@ -107,27 +111,24 @@ def _tones(found: Mapping[str, Any]) -> str:
 
 
 def _flags(found: Mapping[str, Any], bands: str) -> str:
+    """Rows are changes; +- is half of the widest Wilson interval of the row, in points."""
     shares, spreads = found["flags"][bands]["shares"], found["flags"][bands]["spread"]
     rows = []
     for change in ORDER:
         cells = [shares[change][tone] for tone in TONES]
-        present = [cell["share"] for cell in cells]
-        points = None if None in present else spread(present)
+        known = [cell for cell in cells if cell[0] is not None]
+        if not known:
+            continue
+        points = f"{spread([cell[0] for cell in known]):.1f}" if len(known) == len(cells) else "-"
         word = verdict(spreads[change]) if kind_of(change) == BENIGN else ""
-        unscorable = sum(cell["unscorable"] for cell in cells)
-        rows.append(
-            [change, *map(_share, cells), "-" if points is None else f"{points:.1f}", word, str(unscorable)]
-        )  # fmt: skip
-    return _table(["flagged, %", *TONES, "spread", f"<= {SPREAD:g} points", "unscorable"], rows)
+        half = max(50 * (cell[2] - cell[1]) for cell in known)
+        rows.append([change, *map(_share, cells), f"{half:.1f}", points, word, str(sum(cell[5] for cell in cells))])
+    return _table(["flagged, %", *TONES, "+-", "spread", f"<= {SPREAD:g} points", "unscorable"], rows)
 
 
 def _signs_by_tone(found: Mapping[str, Any]) -> str:
-    shown = {
-        "specular": ("oil x2.5",), "tone_ita": ("tone +10 degrees", "tone -10 degrees"),
-        "grain": ("gaussian .02 + grain 2", "beauty filter + grain 4"), "lattice": ("lattice of 8 pixels",),
-    }  # fmt: skip
     rows = []
-    for sign, changes in shown.items():
+    for sign, changes in SIGN_CHANGES.items():
         for change in changes:
             cells = [found["by_tone"][tone]["signs"][sign].get(change) for tone in TONES]
             worst = max((2 * cell[1] for cell in cells if cell is not None), default=float("nan"))

@@ -25,6 +25,15 @@ from benchmarks.skin_battery.statistics import (
 )
 
 SCHEMA = "lifeos.skin-battery/1"
+# What stands in a row of flags, in this order: ``statistics.flagged``.
+FLAGS = ("share", "low", "high", "below", "n", "unscorable")
+# Which change each sign is there to see.
+SIGN_CHANGES = {
+    "specular": ("oil x2.5",),
+    "tone_ita": ("tone +10 degrees", "tone -10 degrees"),
+    "grain": ("gaussian .02 + grain 2", "beauty filter + grain 4"),
+    "lattice": ("lattice of 8 pixels",),
+}
 # Points between the tones with the most and the fewest false flags.
 SPREAD = 3.0
 COMBINED = "skin_z"
@@ -50,6 +59,7 @@ def results(halves: tuple[Measured, Measured], drawn: tuple[Measured, Measured],
     return {
         "schema": SCHEMA,
         "outside": OUTSIDE,
+        "flag_columns": FLAGS,
         "counts": _counts(calibration, judged),
         "auc": {
             **{name: _areas(judged, name, changes) for name in (*KEPT, *DROPPED, *SIGNS)},
@@ -124,7 +134,7 @@ def _tone(calibration: Measured, judged: Measured, tone: str, changes: Sequence[
     own = _of_tone(judged, tone)
     return {
         "auc": _combined_areas(own, bands_of(_of_tone(calibration, tone)), changes),
-        "signs": {sign: _areas(own, sign, [c for c in changes if kind_of(c) != SMOOTHER]) for sign in SIGNS},
+        "signs": {sign: _areas(own, sign, seen) for sign, seen in SIGN_CHANGES.items()},
     }
 
 
@@ -138,16 +148,17 @@ def _flags(calibration: Measured, judged: Measured, changes: Sequence[str], own:
         rows = _of_tone(judged, tone)
         given = scores(rows, bands)
         for change in changes:
-            table[change][tone] = _rounded(flagged(given[rows.change == change], band))
+            table[change][tone] = _row(flagged(given[rows.change == change], band))
     spreads: dict[str, float | None] = {}
     for change in (name for name in changes if kind_of(name) == BENIGN):
-        shares = [table[change][tone]["share"] for tone in TONES]
+        shares = [table[change][tone][0] for tone in TONES]
         spreads[change] = None if None in shares else round(spread(shares), 2)
     return {"shares": table, "spread": spreads}
 
 
-def _rounded(row: Mapping[str, float | int | None]) -> dict[str, float | int | None]:
-    return {key: round(value, 4) if isinstance(value, float) else value for key, value in row.items()}
+def _row(flags: Mapping[str, float | int | None]) -> list[float | int | None]:
+    values = [flags[key] for key in FLAGS]
+    return [round(value, 4) if isinstance(value, float) else value for value in values]
 
 
 def _through_autoencoder(calibration: Measured, judged: Measured) -> dict[str, Any]:
@@ -161,5 +172,5 @@ def _through_autoencoder(calibration: Measured, judged: Measured) -> dict[str, A
             **{name: _areas(judged, name, changes) for name in METRICS if name in (*KEPT, *SIGNS)},
             COMBINED: _combined_areas(judged, bands, changes),
         },
-        "flags": {change: _rounded(flagged(given[judged.change == change], band)) for change in changes},
+        "flags": {change: _row(flagged(given[judged.change == change], band)) for change in changes},
     }
