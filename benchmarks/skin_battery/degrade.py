@@ -1,135 +1,159 @@
-"""What is done to a picture of skin: faults that must be told, and changes that any good picture may go through.
+"""What the battery does to a picture, each change with the answer that skin measures should give.
 
-Lengths follow the distance between the eyes (IOD), so that a strength means the same at every size. Two smoothers are
-not ours in any sense: OpenCV's bilateral filter and SciPy's median.
+Lengths are in distances between the eyes (IOD), grain and quantisation in grey levels, exposure in linear light.
 """
 
-import io
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 
 import numpy as np
-from numpy.typing import NDArray
 
+from evals.control_images import grained, smoothed
 from evals.images import RgbImage
+from evals.skin_region import LINEAR
 
 Change = Callable[[RgbImage, float, int], RgbImage]
-"""Picture, IOD in pixels and a seed to a picture of the same size."""
-
-# Standard deviations of the three Gaussians, in IOD: at 40 pixels between the eyes .6, 1 and 1.6 pixels.
-LIGHT, MEDIUM, STRONG = 0.015, 0.025, 0.04
-GRAIN = 4.0  # grey levels
-SHARPENING = 1.0  # of an unsharp mask of .02 IOD
+CLEAN = "none"
+# The kinds: what a skin measure should say of them.
+SMOOTHER, ROUGHER, HIDDEN, SIGN, BENIGN = "smoother", "rougher", "smoothed and grain", "another sign", "benign"
 
 
-def gaussian(sigma: float) -> Change:
-    """Smooth by a Gaussian of ``sigma`` IOD."""
+@dataclass(frozen=True)
+class Degradation:
+    """One change.
 
-    def change(image: RgbImage, distance: float, seed: int) -> RgbImage:
+    Args:
+        kind: ``SMOOTHER`` and ``ROUGHER`` should be flagged on that side by texture, ``HIDDEN`` on either; ``SIGN`` is
+            for a metric of ``evals.skin_signs_eval``; ``BENIGN`` should not be flagged at all.
+        apply: picture u8 ``[h, w, 3]``, IOD in pixels and a seed to a picture of the same shape.
+    """
+
+    kind: str
+    apply: Change
+
+
+def gaussian(share: float) -> Change:
+    """Blur with a Gaussian of ``share`` IOD."""
+
+    def apply(image: RgbImage, distance: float, seed: int) -> RgbImage:
         import cv2
 
-        return np.asarray(
-            cv2.GaussianBlur(image, (0, 0), sigma * distance, borderType=cv2.BORDER_REFLECT_101), dtype=np.uint8
-        )
+        sigma = share * distance
+        return np.asarray(cv2.GaussianBlur(image, (0, 0), sigma, borderType=cv2.BORDER_REFLECT_101), np.uint8)
 
-    return change
+    return apply
 
 
 def bilateral(image: RgbImage, distance: float, seed: int) -> RgbImage:
-    """Smooth once by OpenCV's bilateral filter, as a beauty filter does."""
+    """OpenCV's bilateral filter with the numbers of its tutorial: 9 pixels, 75 grey levels, 75 pixels."""
     import cv2
 
-    return np.asarray(cv2.bilateralFilter(image, 0, 30, max(1.0, 0.04 * distance)), dtype=np.uint8)
+    return np.asarray(cv2.bilateralFilter(image, 9, 75, 75), np.uint8)
 
 
 def median(image: RgbImage, distance: float, seed: int) -> RgbImage:
-    """Take SciPy's median over a square of .1 IOD."""
+    """SciPy's median of 3 x 3 pixels, each colour by itself."""
     from scipy.ndimage import median_filter
 
-    side = max(3, round(0.1 * distance) | 1)
-    return np.asarray(median_filter(image, size=(side, side, 1), mode="reflect"), dtype=np.uint8)
+    return np.asarray(median_filter(image, size=(3, 3, 1)), np.uint8)
 
 
-def smoothed_with_grain(image: RgbImage, distance: float, seed: int) -> RgbImage:
-    """Smooth strongly, then lay monochrome grain over it."""
-    smooth = gaussian(STRONG)(image, distance, seed).astype(np.float64)
-    grain = np.random.default_rng(seed).normal(0.0, GRAIN, smooth.shape[:2])
-    return _to_levels(smooth + grain[..., None])
+def with_grain(before: Change, sigma: float) -> Change:
+    """Lay monochrome Gaussian grain of ``sigma`` grey levels over what another change leaves."""
+
+    def apply(image: RgbImage, distance: float, seed: int) -> RgbImage:
+        noise = np.random.default_rng(seed).normal(0.0, sigma, image.shape[:2])
+        return np.clip(np.round(before(image, distance, seed) + noise[..., None]), 0, 255).astype(np.uint8)
+
+    return apply
 
 
-def sharpened(image: RgbImage, distance: float, seed: int) -> RgbImage:
-    """Unsharp mask of .02 IOD at its full strength."""
-    soft = gaussian(0.02)(image, distance, seed).astype(np.float64)
-    return _to_levels(image + SHARPENING * (image - soft))
+def sharpened(amount: float) -> Change:
+    """Unsharp masking with a Gaussian of .03 IOD."""
+
+    def apply(image: RgbImage, distance: float, seed: int) -> RgbImage:
+        blurred = gaussian(0.03)(image, distance, seed).astype(np.float64)
+        return np.clip(np.round(image + amount * (image - blurred)), 0, 255).astype(np.uint8)
+
+    return apply
 
 
 def jpeg(quality: int) -> Change:
-    """Write and read as JPEG, colours at full resolution."""
+    """Encode and decode with Pillow, colours at half the resolution as it does by itself."""
 
-    def change(image: RgbImage, distance: float, seed: int) -> RgbImage:
+    def apply(image: RgbImage, distance: float, seed: int) -> RgbImage:
+        from io import BytesIO
+
         from PIL import Image
 
-        buffer = io.BytesIO()
-        Image.fromarray(image).save(buffer, "JPEG", quality=quality, subsampling=0)
-        return np.asarray(Image.open(buffer).convert("RGB"))
+        file = BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=quality)
+        return np.asarray(Image.open(file).convert("RGB"))
 
-    return change
+    return apply
 
 
-def exposure(factor: float) -> Change:
-    """Multiply linear light."""
+def exposed(factor: float) -> Change:
+    """Multiply linear light, cut off at white."""
 
-    def change(image: RgbImage, distance: float, seed: int) -> RgbImage:
-        from evals.skin_region import LINEAR
-
+    def apply(image: RgbImage, distance: float, seed: int) -> RgbImage:
         light = np.clip(LINEAR[image].astype(np.float64) * factor, 0.0, 1.0)
-        coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * light ** (1 / 2.4) - 0.055)
-        return _to_levels(255.0 * coded)
+        coded = np.where(light <= 0.0031308, 12.92 * light, 1.055 * np.maximum(light, 1e-9) ** (1 / 2.4) - 0.055)
+        return np.clip(np.round(coded * 255), 0, 255).astype(np.uint8)
 
-    return change
+    return apply
 
 
 def resized(share: float) -> Change:
-    """Scale down by area and up again by cubic interpolation, to the size it had."""
+    """Shrink to ``share`` of the side by area, enlarge again by a cubic."""
 
-    def change(image: RgbImage, distance: float, seed: int) -> RgbImage:
+    def apply(image: RgbImage, distance: float, seed: int) -> RgbImage:
         import cv2
 
         height, width = image.shape[:2]
-        small = cv2.resize(image, (round(share * width), round(share * height)), interpolation=cv2.INTER_AREA)
-        return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), dtype=np.uint8)
+        small = cv2.resize(image, (round(width * share), round(height * share)), interpolation=cv2.INTER_AREA)
+        return np.asarray(cv2.resize(small, (width, height), interpolation=cv2.INTER_CUBIC), np.uint8)
 
-    return change
+    return apply
+
+
+def ruled(image: RgbImage, distance: float, seed: int) -> RgbImage:
+    """Brighten every eighth row and column by 2 grey levels: the lattice of a decoder that enlarges by 8."""
+    lines = np.zeros(image.shape[:2])
+    lines[::8] += 2.0
+    lines[:, ::8] += 2.0
+    return np.clip(image + lines[..., None], 0, 255).astype(np.uint8)
 
 
 def unchanged(image: RgbImage, distance: float, seed: int) -> RgbImage:
-    """The picture as it is."""
+    """Return the picture."""
     return image
 
 
-FAULTS: Mapping[str, Change] = {
-    "Gaussian .015": gaussian(LIGHT),
-    "Gaussian .025": gaussian(MEDIUM),
-    "Gaussian .04": gaussian(STRONG),
-    "bilateral": bilateral,
-    "median": median,
-    "smoothed + grain": smoothed_with_grain,
-    "over-sharpened": sharpened,
+DEGRADATIONS: Mapping[str, Degradation] = {
+    CLEAN: Degradation(BENIGN, unchanged),
+    "gaussian .01": Degradation(SMOOTHER, gaussian(0.01)),
+    "gaussian .02": Degradation(SMOOTHER, gaussian(0.02)),
+    "gaussian .04": Degradation(SMOOTHER, gaussian(0.04)),
+    "bilateral": Degradation(SMOOTHER, bilateral),
+    "median": Degradation(SMOOTHER, median),
+    "beauty filter": Degradation(SMOOTHER, lambda image, distance, seed: smoothed(image, distance)),
+    "gaussian .02 + grain 2": Degradation(HIDDEN, with_grain(gaussian(0.02), 2.0)),
+    "gaussian .02 + grain 4": Degradation(HIDDEN, with_grain(gaussian(0.02), 4.0)),
+    "gaussian .04 + grain 4": Degradation(HIDDEN, with_grain(gaussian(0.04), 4.0)),
+    "median + grain 4": Degradation(HIDDEN, with_grain(median, 4.0)),
+    "beauty filter + grain 4": Degradation(HIDDEN, grained),
+    "grain 4": Degradation(ROUGHER, with_grain(unchanged, 4.0)),
+    "sharpened x1": Degradation(ROUGHER, sharpened(1.0)),
+    "sharpened x2": Degradation(ROUGHER, sharpened(2.0)),
+    "lattice of 8 pixels": Degradation(SIGN, ruled),
+    "exposure x1/4": Degradation(BENIGN, exposed(0.25)),
+    "exposure x1/2": Degradation(BENIGN, exposed(0.5)),
+    "exposure x2": Degradation(BENIGN, exposed(2.0)),
+    "jpeg 95": Degradation(BENIGN, jpeg(95)),
+    "jpeg 75": Degradation(BENIGN, jpeg(75)),
+    "jpeg 50": Degradation(BENIGN, jpeg(50)),
+    "resize .9": Degradation(BENIGN, resized(0.9)),
+    "resize .75": Degradation(BENIGN, resized(0.75)),
+    "resize .5": Degradation(SMOOTHER, resized(0.5)),
 }
-"""Must be told. Numbers are standard deviations in IOD."""
-
-HARMLESS: Mapping[str, Change] = {
-    "none": unchanged,
-    "JPEG 95": jpeg(95),
-    "JPEG 80": jpeg(80),
-    "JPEG 60": jpeg(60),
-    "exposure 1/4": exposure(0.25),
-    "exposure 1/2": exposure(0.5),
-    "exposure 2": exposure(2.0),
-    "resize .9": resized(0.9),
-    "resize .75": resized(0.75),
-}
-"""Should not be flagged, as far as what they take away allows."""
-
-
-def _to_levels(values: NDArray[np.float64]) -> RgbImage:
-    return np.clip(np.round(values), 0, 255).astype(np.uint8)

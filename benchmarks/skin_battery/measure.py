@@ -1,182 +1,200 @@
-"""Every feature of every picture of a shard, changed in every way; a shard that was measured is not measured again."""
+"""Renders to numbers: every picture, changed in every way, measured as the judge measures it; a shard at a time.
 
-import json
+A shard's numbers are kept beside it, so a killed run goes on. Half of the shards are for calibration (people whom no
+result counts), the other half is judged.
+"""
+
 import os
 from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
+from numpy.typing import NDArray
 
-from benchmarks.skin_battery.degrade import FAULTS, HARMLESS
+from benchmarks.skin_battery.degrade import CLEAN, DEGRADATIONS
 from benchmarks.skin_battery.plain_skimage import DROPPED
-from benchmarks.skin_battery.renders import RENDERED, Shard, read_shard
+from benchmarks.skin_battery.renders import CHANGES, Shard, read_shard
 from evals.images import RgbImage
+from evals.metric_families import Picture
+from evals.skin_realism_eval import FEATURE_SIGNS, texture_features
+from evals.skin_region import find_skin
+from evals.skin_signs_eval import FAMILY
+
+if TYPE_CHECKING:
+    from evals.faces import FaceBackend
 
 ROOT = Path(__file__).resolve().parents[2]
-FACES = ROOT / "models" / "faces"
-BASE = ROOT / "models" / "tiny-base"
-CHANGES = {**HARMLESS, **FAULTS}
-# The autoencoder takes far longer than the features: what the gate sees is shown on a part.
-DRAWN_TESTS = 12
-THROUGH_BASE = ("none", "Gaussian .015", "Gaussian .025", "Gaussian .04", "bilateral", "over-sharpened")
-SIGNS = ("grain", "specular", "tone_ita", "lattice")
-Row = dict[str, float | None]
+KEPT = tuple(FEATURE_SIGNS)
+SIGNS = FAMILY.metrics
+METRICS = (*KEPT, *SIGNS, *DROPPED)
+# As lifeos.measure asks of pictures of 128 pixels: 92 / 512 of the side.
+MINIMUM_INTER_OCULAR = 92.0 / 512.0 * 128.0
+# Every sixth judged shard: the features of plain scikit-image take most of the time.
+DROPPED_EVERY = 6
+# What went through the base's autoencoder: as many shards of each half.
+AUTOENCODER_SHARDS = 6
+AUTOENCODER_CHANGES = (
+    CLEAN, "gaussian .01", "gaussian .02", "gaussian .04", "bilateral", "median", "beauty filter",
+    "gaussian .02 + grain 4", "beauty filter + grain 4", "grain 4", "sharpened x1", "sharpened x2", "exposure x1/4",
+    "exposure x2", "jpeg 75", "resize .75",
+)  # fmt: skip
 
 
-def measure_all(paths: Sequence[Path], work: Path, *, dropped: int, through_base: int, workers: int) -> list[Path]:
-    """Measure what is missing.
+@dataclass(frozen=True, eq=False)
+class Measured:
+    """Numbers of pictures.
 
-    Args:
-        paths: shards of ``renders.render_all``, those of one person beside each other.
-        work: folder of the results, one JSON a shard.
-        dropped: so many of the first shards are measured by the features that were dropped too, which are slow.
-        through_base: so many of the first shards go through the base's autoencoder too.
-        workers: processes.
-
-    Returns:
-        The results' paths in the order of ``paths``.
+    Attributes:
+        people: i64 ``[n]``.
+        tones: n names.
+        change: what was done to each, n names of ``DEGRADATIONS`` or ``renders.CHANGES``.
+        values: f64 ``[n, len(METRICS)]``, NaN where unmeasured.
+        missing: n reasons why skin was not measured; empty where it was.
     """
-    work.mkdir(parents=True, exist_ok=True)
-    jobs = [
-        (path, work / f"{path.stem}.json", number < dropped, number < through_base)
-        for number, path in enumerate(paths)
-    ]
-    missing = [job for job in jobs if not job[1].exists()]
-    with ProcessPoolExecutor(workers, initializer=_one_thread) as pool:
-        for number, path in enumerate(pool.map(_measure_shard, missing), 1):
-            print(f"measured {path.stem} ({number} of {len(missing)})", flush=True)
-    return [job[1] for job in jobs]
+
+    people: NDArray[np.int64]
+    tones: NDArray[np.str_]
+    change: NDArray[np.str_]
+    values: NDArray[np.float64]
+    missing: NDArray[np.str_]
+
+    def chosen(self, rows: NDArray[np.bool_]) -> "Measured":
+        """Return the pictures where ``rows`` bool ``[n]`` is true."""
+        return Measured(*(getattr(self, name)[rows] for name in self.__dataclass_fields__))
 
 
-def features_of(image: RgbImage, points: np.ndarray, *, dropped: bool) -> Row:
-    """Return every feature of one picture by name; all None where its skin is unscorable."""
-    from evals.metric_families import Picture
-    from evals.skin_realism_eval import FEATURE_SIGNS, texture_features
-    from evals.skin_region import find_skin
-    from evals.skin_signs_eval import FAMILY
-
-    signs = FAMILY.measure(Picture(image, points, None, 24.0)).values
-    region = find_skin(image, points)
-    names = (*FEATURE_SIGNS, *(DROPPED if dropped else ()))
-    if isinstance(region, str):
-        return {**dict.fromkeys(names), **dict.fromkeys(SIGNS)}
-    row: Row = {**texture_features(region), **{name: signs[name] for name in SIGNS}}
-    if dropped:
-        row |= {name: measure(region.crop, region.mask, region.distance) for name, measure in DROPPED.items()}
-    return row
+def is_calibration(number: int) -> bool:
+    """Whether shard ``number`` is for calibration alone."""
+    return number % 2 == 0
 
 
-def _one_thread() -> None:
-    # As many processes as cores: threads of their own would wait for each other.
-    import cv2
-    import torch
-
-    cv2.setNumThreads(1)
-    torch.set_num_threads(1)
-
-
-def _measure_shard(job: tuple[Path, Path, bool, bool]) -> Path:
-    path, out, dropped, through_base = job
-    shard = read_shard(path)
-    content = _direct(shard, dropped)
-    if through_base:
-        content["through_base"] = _through_base(shard)
-    partial = out.with_suffix(f".{os.getpid()}.part")
-    partial.write_text(json.dumps(content, allow_nan=False), encoding="utf-8")
-    os.replace(partial, out)
-    return out
+def measure_all(work: Path, workers: int) -> tuple[Measured, Measured]:
+    """Return the numbers of calibration (unchanged pictures) and of judged pictures, measuring what is missing."""
+    jobs = list(enumerate(sorted((work / "renders").glob("*.npz"))))
+    with ProcessPoolExecutor(workers) as pool:
+        for done, name in enumerate(pool.map(_measure_shard, [(work, *job) for job in jobs]), 1):
+            print(f"{name} measured ({done} of {len(jobs)})", flush=True)
+    halves: list[list[Path]] = [[], []]
+    for number, path in jobs:
+        halves[0 if is_calibration(number) else 1].append(_target(work, path))
+    return _joined(halves[0]), _joined(halves[1])
 
 
-def _direct(shard: Shard, dropped: bool) -> dict[str, Any]:
-    references = [found for image in shard.references if (found := _face(image)) is not None]
-    tests = [found for image in shard.tests if (found := _face(image)) is not None]
-    changed: dict[str, list[Row]] = {
-        name: [
-            features_of(change(image, distance, number), points, dropped=dropped)
-            for number, (image, points, distance) in enumerate(tests)
-        ]
-        for name, change in CHANGES.items()
-    }
-    for name in RENDERED:
-        faces = (_face(image) for image in shard.rendered[name])
-        changed[name] = [features_of(found[0], found[1], dropped=dropped) for found in faces if found is not None]
-    return {
-        "person": shard.person,
-        "tone": shard.tone,
-        "pictures": len(shard.references) + len(shard.tests),
-        "without_face": len(shard.references) + len(shard.tests) - len(references) - len(tests),
-        "references": [features_of(image, points, dropped=dropped) for image, points, _ in references],
-        "changed": changed,
-    }
-
-
-def _through_base(shard: Shard) -> dict[str, Any]:
-    """The same for pictures that the base's autoencoder gave back after the change: plastic skin that a LoRA drew."""
-    tests = [found for image in shard.tests[:DRAWN_TESTS] if (found := _face(image)) is not None]
-    changed = {
-        name: _drawn([CHANGES[name](image, distance, number) for number, (image, _, distance) in enumerate(tests)])
-        for name in THROUGH_BASE
-    }
-    return {"references": _drawn(shard.references), "changed": changed}
-
-
-def _drawn(images: Iterable[RgbImage]) -> list[Row]:
+def measure_through_autoencoder(work: Path, base: Path) -> tuple[Measured, Measured]:
+    """Return the same for a few shards whose pictures, changed or not, went through the base's autoencoder."""
     from lifeos.lora.sample import round_trip
 
-    faces = (_face(image) for image in round_trip(list(images), BASE, "tiny_base"))
-    return [features_of(found[0], found[1], dropped=False) for found in faces if found is not None]
+    halves: list[list[Path]] = [[], []]
+    for number, path in list(enumerate(sorted((work / "renders").glob("*.npz"))))[: 2 * AUTOENCODER_SHARDS]:
+        target = _target(work, path, "autoencoder")
+        halves[0 if is_calibration(number) else 1].append(target)
+        if target.exists():
+            continue
+        changes = (CLEAN,) if is_calibration(number) else AUTOENCODER_CHANGES
+        pictures = list(_pictures(read_shard(path), changes))
+        back = round_trip([picture for *_, picture in pictures], base)
+        _write(target, [(*known, after) for (*known, _), after in zip(pictures, back, strict=True)], False)
+        print(f"{target.name} measured through the autoencoder", flush=True)
+    return _joined(halves[0]), _joined(halves[1])
 
 
-def _face(image: RgbImage) -> tuple[RgbImage, np.ndarray, float] | None:
-    """The picture, five points of its largest face and the distance of its eyes; None without a face."""
-    from evals.faces import measure_face
-    from evals.faces.align import inter_ocular_distance
+def measure_picture(image: RgbImage, with_dropped: bool) -> tuple[dict[str, float | None], str]:
+    """Return what is measured on the face that is found in a picture, and why skin was not.
 
-    found = measure_face(_backend(), image)
-    if not found.faces:
-        return None
-    points = found.faces[0].points
-    return image, points, inter_ocular_distance(points)
+    No face found, a face turned away or too small, or skin that is hidden: None for everything but the lattice, never a
+    number from a guessed place.
+    """
+    from evals.faces import find_faces
+
+    faces = find_faces(backend(), image)
+    points = faces[0].points if faces else None
+    picture = Picture(image, points, None if faces else "no face found", MINIMUM_INTER_OCULAR)
+    values = dict(FAMILY.measure(picture).values)
+    if points is None:
+        return values, "no face found"
+    region = find_skin(image, points, minimum_inter_ocular=MINIMUM_INTER_OCULAR)
+    if isinstance(region, str):
+        return values, region
+    values |= texture_features(region)
+    if with_dropped:
+        values |= {name: plain(region.crop, region.mask, region.distance) for name, plain in DROPPED.items()}
+    return values, ""
 
 
 @cache
-def _backend() -> Any:
+def backend() -> "FaceBackend":
+    """Open the shipped face models, once a process."""
     from evals.faces import open_backend
 
-    return open_backend("yunet_sface", FACES)
+    return open_backend("yunet_sface", ROOT / "models" / "faces")
 
 
-def photographs() -> Mapping[str, RgbImage]:
-    """Portraits in the public domain that packages of the lock bring: of NASA's and of the US Navy's."""
-    import matplotlib
-    from PIL import Image
-    from skimage import data
+def _measure_shard(job: tuple[Path, int, Path]) -> str:
+    import cv2
 
-    hopper = Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg"
-    return {"Eileen Collins": data.astronaut(), "Grace Hopper": np.asarray(Image.open(hopper).convert("RGB"))}
+    work, number, path = job
+    target = _target(work, path)
+    if not target.exists():
+        cv2.setNumThreads(1)
+        target.parent.mkdir(parents=True, exist_ok=True)
+        calibration = is_calibration(number)
+        pictures = _pictures(read_shard(path), (CLEAN,) if calibration else tuple(DEGRADATIONS))
+        _write(target, pictures, not calibration and number // 2 % DROPPED_EVERY == 0)
+    return target.name
 
 
-def photograph_rows() -> dict[str, dict[str, Any]]:
-    """Return ``{person: {"distance", "change": {change: {feature: value less that of the photograph itself}}}}``.
+def _pictures(shard: Shard, changes: Sequence[str]) -> Iterable[tuple[int, str, str, RgbImage]]:
+    """Person, tone, change and picture; lengths of changes follow the face of the unchanged picture."""
+    from evals.faces import find_faces
+    from evals.faces.align import inter_ocular_distance
 
-    One photograph has no band of its own: what can be shown is which way each feature goes, and how far.
-    """
-    found: dict[str, dict[str, Any]] = {}
-    for name, image in photographs().items():
-        face = _face(image)
-        assert face is not None
-        _, points, distance = face
-        plain = features_of(image, points, dropped=False)
-        moved = {
-            change: {
-                feature: round(value - before, 3)
-                for feature, value in features_of(apply(image, distance, 0), points, dropped=False).items()
-                if value is not None and (before := plain[feature]) is not None
-            }
-            for change, apply in CHANGES.items()
-        }
-        found[name] = {"distance": round(distance, 1), "change": moved}
-    return found
+    for person, tone, picture in zip(shard.people, shard.tones, shard.pictures, strict=True):
+        faces = find_faces(backend(), picture)
+        # Without a face there is no length to change by, and nothing to measure: the row stands as missing.
+        distance = inter_ocular_distance(faces[0].points) if faces else 40.0
+        for name in changes:
+            yield int(person), tone, name, DEGRADATIONS[name].apply(picture, distance, int(person))
+    if len(changes) > 1:
+        for name in CHANGES:
+            for tone, picture in zip(shard.tones, shard.changed[name], strict=False):
+                yield int(shard.people[0]), tone, name, picture
+
+
+def _target(work: Path, path: Path, kind: str = "measured") -> Path:
+    return work / kind / path.name
+
+
+def _write(target: Path, pictures: Iterable[tuple[int, str, str, RgbImage]], with_dropped: bool) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    people, tones, changes, rows, missing = [], [], [], [], []
+    for person, tone, name, picture in pictures:
+        values, reason = measure_picture(picture, with_dropped)
+        people.append(person)
+        tones.append(tone)
+        changes.append(name)
+        rows.append([_number(values, metric) for metric in METRICS])
+        missing.append(reason)
+    partial = target.with_suffix(f".{os.getpid()}.part")
+    with partial.open("wb") as file:
+        np.savez_compressed(
+            file, people=people, tones=tones, change=changes, values=np.array(rows, np.float64), missing=missing
+        )
+    os.replace(partial, target)
+
+
+def _number(values: Mapping[str, float | None], metric: str) -> float:
+    value = values.get(metric)
+    return float("nan") if value is None else float(value)
+
+
+def _joined(paths: Sequence[Path]) -> Measured:
+    parts: dict[str, list[NDArray[np.generic]]] = {name: [] for name in Measured.__dataclass_fields__}
+    for path in paths:
+        with np.load(path, allow_pickle=False) as data:
+            for name, arrays in parts.items():
+                arrays.append(data[name])
+    return Measured(**{name: np.concatenate(arrays) for name, arrays in parts.items()})  # type: ignore[arg-type]

@@ -268,6 +268,8 @@ def shipped_policy(gate):
     return dataclasses.replace(policy, rules={gate: policy.rules[gate]})
 
 
+# Soft rules on the two-sided band of a metric family's metric.
+BANDED = {"grain": "grain", "lattice": "lattice", "specular": "specular", "tone_drift": "tone_ita"}
 # Metrics of image n of 24, three a prompt: those that a rule lets pass, those that it refuses, and the base's own.
 SOFT_RULES = {
     "worst_pose": (
@@ -286,11 +288,15 @@ SOFT_RULES = {
         lambda n: {"yaw": n % 5 * 1.0},
         lambda n: {"yaw": n % 5 * 9.0},
     ),
-    "skin_grain": (lambda n: {"grain": 3.0}, lambda n: {"grain": 4.5}, None),
-    "skin_gloss": (lambda n: {"specular": 0.1}, lambda n: {"specular": 0.9}, None),
-    "skin_tone": (lambda n: {"tone_ita": 30.0}, lambda n: {"tone_ita": -10.0}, None),
-    "lattice": (lambda n: {"lattice": 0.3}, lambda n: {"lattice": 0.3 + (n % 5 == 0) * 3.0}, None),
     "adherence": (lambda n: {"adherence": 0.9}, lambda n: {"adherence": 0.5}, lambda n: {"adherence": 0.8}),
+    **{
+        gate: (
+            lambda n, metric=metric: {metric: 0.1 * (n % 3)},
+            lambda n, metric=metric: {metric: 0.1 * (n % 3) if n % 5 else 9.0},
+            None,
+        )
+        for gate, metric in BANDED.items()
+    },
     "second_agreement": (
         lambda n: {"likeness": 0.6 + n * 0.01, "likeness_second": 0.5 + n * 0.01},
         lambda n: {"likeness": 0.6 + n * 0.01, "likeness_second": 0.9 - n * 0.01},
@@ -306,11 +312,9 @@ SOFT_RULES = {
 
 @pytest.mark.parametrize("gate", SOFT_RULES)
 def test_a_soft_rule_as_shipped_passes_refuses_and_needs_its_metric(gate, row_script, row_calibration):
-    bands = {"grain": (2.1, 3.8), "specular": (0.0, 0.3), "tone_ita": (9.0, 47.5), "lattice": (-0.7, 1.2)}
-    ends = {f"{name}_{end}": band[end == "high"] for name, band in bands.items() for end in ("low", "high")}
-    known = dataclasses.replace(
-        row_calibration, thresholds={**row_calibration.thresholds, "genuine_pairwise": 0.7, **ends}
-    )
+    bands = {f"{metric}_{end}": value for metric in BANDED.values() for end, value in (("low", -0.5), ("high", 0.5))}
+    later = {"genuine_pairwise": 0.7, **bands}
+    known = dataclasses.replace(row_calibration, thresholds={**row_calibration.thresholds, **later})
 
     def outcome(metrics, base):
         def made(of):
@@ -328,6 +332,16 @@ def test_a_soft_rule_as_shipped_passes_refuses_and_needs_its_metric(gate, row_sc
     assert outcome(lambda n: {"flat": 0.0}, base) is Outcome.NOT_EVALUATED
     if base is not None:
         assert outcome(good, None) is Outcome.NOT_EVALUATED
+
+
+@pytest.mark.parametrize("gate", BANDED)
+def test_a_band_that_is_younger_than_the_calibration_is_not_evaluated(gate, row_script, row_calibration):
+    rows = [{**row, "metrics": {BANDED[gate]: 0.0}, "reasons": {}} for row in row_script.rows()]
+    verdict = judge(
+        rows, row_calibration, shipped_policy(gate), backend=row_calibration.backend, domain=row_calibration.domain
+    )[gate]
+    assert verdict.outcome is Outcome.NOT_EVALUATED
+    assert f"the calibration holds no {BANDED[gate]}_low" in verdict.reason
 
 
 class TestChampion:

@@ -1,155 +1,192 @@
-"""Signs on skin made here, where what was laid on it is known; colour and wavelets against other implementations."""
+"""Signs beside texture, on textures made here and against scikit-image and NumPy."""
 
+import dataclasses
 import math
-from pathlib import Path
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from evals.control_images import grained, smoothed
-from evals.images import read_image
 from evals.metric_families import Picture, families
 from evals.skin_region import find_skin
 from evals.skin_signs_eval import FAMILY, grain, lattice, specular, tone_ita
-from tests.evals.test_skin_realism_eval import SIDE, encode, head
+from tests.evals.test_skin_realism_eval import encode, head
 
-ROOT = Path(__file__).resolve().parents[2]
-
-
-def changed(image, linear):
-    """The picture with its linear light changed by a function."""
-    coded = image / 255.0
-    light = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
-    return encode(linear(light))
+SEEDS = st.integers(0, 2**20)
 
 
-def glossy(seed, strength):
-    """White highlights in broad spots over everything."""
-    import cv2
-
-    image, points = head(seed)
-    spots = np.random.default_rng(seed).uniform(size=(SIDE, SIDE)) > 0.97
-    gloss = cv2.GaussianBlur(spots.astype(np.float32), (0, 0), 2.0)
-    return changed(image, lambda light: light + strength * gloss[..., None]), points
-
-
-def test_the_family_is_found_and_measures_all():
-    image, points = head(0)
-    assert FAMILY in families()
-    measured = FAMILY.measure(Picture(image, points, None, 24.0))
-    assert set(measured.values) == {"specular", "tone_ita", "grain", "lattice"}
-    assert all(math.isfinite(value) for value in measured.values.values())
-    assert not measured.reasons
-
-
-def test_what_cannot_be_scored_says_why():
-    image, points = head(0)
-    small = FAMILY.measure(Picture(image, points, None, 200.0))
-    assert small.values["lattice"] is not None
-    for name in ("specular", "tone_ita", "grain"):
-        assert small.values[name] is None
-        assert "unscorable" in small.reasons[name]
-    nobody = FAMILY.measure(Picture(image[:40, :40], None, "no face found", 24.0))
-    assert set(nobody.values.values()) == {None}
-    assert nobody.reasons["specular"] == "no face found"
-    assert "too small" in nobody.reasons["lattice"]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_tone_is_the_angle_of_scikit_images_lab(seed):
-    from skimage.color import rgb2lab
-
-    region = find_skin(*head(seed))
-    light = changed_back(region)
-    lightness, _, yellow = rgb2lab(light[None, None], illuminant="D65")[0, 0]
-    assert tone_ita(region) == pytest.approx(math.degrees(math.atan2(lightness - 50, yellow)), abs=0.5)
-
-
-def changed_back(region):
-    """sRGB 0..1 of the median linear colour, level by level."""
-    from skimage.color import rgb2xyz, xyz2rgb
-
-    pixels = region.crop[region.mask]
-    # The median of a monotone curve's values is the curve of the median.
-    return xyz2rgb(rgb2xyz(np.median(pixels / 255.0, axis=0)[None, None]))[0, 0]
-
-
-def test_more_gloss_is_more():
-    values = [specular(find_skin(*glossy(1, strength))) for strength in (0.0, 0.2, 0.6)]
-    assert values[0] < values[1] < values[2]
-    assert abs(values[0]) < 0.05
-
-
-@settings(max_examples=12, deadline=None)
-@given(st.floats(0.5, 1.6))
-def test_gloss_does_not_follow_exposure(exposure):
-    """Matte skin and glossy skin stay apart at twice and half the light, and each where it was within a third."""
-    matte, glossy_one = (
-        specular(find_skin(changed(image, lambda light: light * exposure), points))
-        for image, points in (glossy(2, 0.0), glossy(2, 0.6))
-    )
-    plain = specular(find_skin(*glossy(2, 0.6)))
-    assert glossy_one == pytest.approx(plain, rel=1 / 3)
-    assert matte < plain / 3
-
-
-@pytest.fixture(scope="module")
-def reference_faces():
-    """Pictures of the demo persona: image, points and IOD. Pores made here are white noise, which is grain."""
-    from evals.faces import measure_face, open_backend
-    from evals.faces.align import inter_ocular_distance
-
-    backend = open_backend("yunet_sface", ROOT / "models" / "faces")
-    found = []
-    for path in sorted((ROOT / "personas" / "pistachio" / "references").glob("*.png"))[:6]:
-        image = read_image(path)
-        points = measure_face(backend, image).faces[0].points
-        found.append((image, points, inter_ocular_distance(points)))
+def region(*arguments, **named):
+    found = find_skin(*head(*arguments, **named))
+    assert not isinstance(found, str)
     return found
 
 
-@pytest.mark.parametrize("version", [smoothed, lambda image, distance: grained(image, distance, 1)])
-def test_smoothed_skin_stands_above_all_skin_with_grain_on_it_or_without(reference_faces, version):
-    plain = [grain(find_skin(image, points)) for image, points, _ in reference_faces]
-    spoiled = [grain(find_skin(version(image, distance), points)) for image, points, distance in reference_faces]
-    assert min(spoiled) > max(plain) + 0.5
+def with_grain(seed, sigma, **named):
+    image, points = head(seed, **named)
+    noise = np.random.default_rng(seed).normal(0, 1, image.shape[:2])
+    found = find_skin(np.clip(np.round(image + sigma * noise[..., None]), 0, 255).astype(np.uint8), points)
+    assert not isinstance(found, str)
+    return found
 
 
-def test_grain_is_the_diagonal_detail_of_two_haar_levels():
-    """By plain convolution: each level from the outer product of the Haar filters, holes of two in the second."""
-    from scipy.ndimage import correlate
-
-    region = find_skin(*head(4))
-    plane = region.log_luminance.astype(np.float64)
-    first = correlate(plane, [[0, 0, 0], [0, 0.5, -0.5], [0, -0.5, 0.5]], mode="mirror")
-    smooth = correlate(plane, [[0, 0, 0], [0, 0.25, 0.25], [0, 0.25, 0.25]], mode="mirror")
-    kernel = np.zeros((5, 5))
-    kernel[2, 2], kernel[2, 4], kernel[4, 2], kernel[4, 4] = 0.5, -0.5, -0.5, 0.5
-    second = correlate(smooth, kernel, mode="mirror")
-    one, two = (np.log(np.median(np.abs(level[region.mask]))) for level in (first, second))
-    assert grain(region) == pytest.approx(one - 2 * two, abs=0.02)
+def measured(image, points, reason=None):
+    return FAMILY.measure(Picture(image, points, reason, 23.0))
 
 
-@pytest.mark.parametrize("period", [4, 8, 16])
-def test_lines_of_the_decoders_periods_stand_out(period):
-    image, _ = head(5)
-    lined = image.astype(int)
-    lined[:, ::period] += 6
-    lined = np.clip(lined, 0, 255).astype(np.uint8)
-    assert lattice(lined) > lattice(image) + 1.0
-    assert lattice(np.ascontiguousarray(np.swapaxes(lined, 0, 1))) == pytest.approx(lattice(lined))
+def test_the_family_is_found_and_measures_what_it_names():
+    assert FAMILY in families()
+    values = measured(*head(0)).values
+    assert set(values) == {"specular", "tone_ita", "grain", "lattice"}
+    assert all(math.isfinite(value) for value in values.values())
 
 
-def test_lines_of_another_period_do_not():
-    image, _ = head(5)
-    lined = image.astype(int)
-    lined[:, ::7] += 6
-    assert lattice(np.clip(lined, 0, 255).astype(np.uint8)) < lattice(image) + 1.0
+class TestUnscorable:
+    def test_without_a_face_only_the_lattice_is_measured(self):
+        found = measured(head(0)[0], None, "no face found")
+        assert found.values["lattice"] is not None
+        assert {found.values[name] for name in ("specular", "tone_ita", "grain")} == {None}
+        assert {found.reasons[name] for name in ("specular", "tone_ita", "grain")} == {"no face found"}
+
+    def test_a_face_too_small_is_unscorable(self):
+        image, points = head(0, scale=0.4)
+        found = measured(image, points)
+        assert all("unscorable" in found.reasons[name] for name in ("specular", "tone_ita", "grain"))
+
+    def test_a_small_picture_has_no_lattice(self):
+        found = measured(np.zeros((65, 200, 3), np.uint8), None, "no face found")
+        assert "unscorable" in found.reasons["lattice"]
+
+    def test_a_picture_without_colours_has_no_highlight_of_its_own(self):
+        image, points = head(0)
+        grey = np.repeat(image[..., 1:2], 3, axis=2)
+        found = measured(grey, points)
+        assert found.values["specular"] is None
+        assert "unscorable" in found.reasons["specular"]
+
+    def test_flat_skin_has_no_grain_and_is_not_excused(self):
+        image, points = head(0)
+        found = find_skin(image, points)
+        flat = dataclasses.replace(found, log_luminance=np.zeros_like(found.log_luminance))
+        assert grain(flat) is None
+        reasons = measured(np.full_like(image, (150, 110, 90)), points).reasons
+        assert reasons["grain"] == "no two skin pixels differ"
 
 
-@pytest.mark.parametrize("shape", [(65, 200, 3), (200, 65, 3)])
-def test_a_picture_of_few_periods_is_unmeasured(shape):
-    assert lattice(np.zeros(shape, np.uint8)) is None
-    assert lattice(np.zeros((66, 66, 3), np.uint8)) is not None
+class TestTone:
+    @given(SEEDS, st.floats(0.2, 1.6))
+    @settings(max_examples=20)
+    def test_is_that_of_scikit_image(self, seed, exposure):
+        from skimage.color import rgb2lab
+
+        one = region(seed, exposure=exposure)
+        # CIELAB of each pixel, whose median per channel of linear light is a pixel's up to rounding.
+        from evals.skin_region import LINEAR
+
+        linear = np.median(LINEAR[one.crop][one.mask], axis=0)
+        coded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+        lightness, _, yellow = rgb2lab(coded[None, None])[0, 0]
+        assert tone_ita(one) == pytest.approx(math.degrees(math.atan2(lightness - 50, yellow)), abs=0.05)
+
+    def test_more_light_on_the_skin_raises_it(self):
+        angles = [tone_ita(region(3, exposure=exposure)) for exposure in (0.25, 0.5, 1.0, 1.5)]
+        assert angles == sorted(angles)
+
+
+class TestSpecular:
+    @given(SEEDS, st.floats(0.4, 1.0))
+    @settings(max_examples=20)
+    def test_exposure_leaves_it(self, seed, exposure):
+        assert specular(region(seed, exposure=exposure)) == pytest.approx(specular(region(seed)), abs=0.03)
+
+    @given(SEEDS)
+    @settings(max_examples=20)
+    def test_white_light_added_to_part_of_the_skin_is_what_it_returns(self, seed):
+        image, points = head(seed, pores=0.0)
+        found = find_skin(image, points)
+        gloss = 0.1 * (np.random.default_rng(seed).random(image.shape[:2]) < 0.2)
+        coded = image / 255.0
+        linear = np.where(coded <= 0.04045, coded / 12.92, ((coded + 0.055) / 1.055) ** 2.4)
+        shiny = find_skin(encode(linear + gloss[..., None]), points)
+        expected = 0.1 / float(np.median(shiny.luminance[shiny.mask]))
+        assert specular(found) < 0.05
+        assert specular(shiny) == pytest.approx(expected, rel=0.15)
+
+    def test_more_gloss_raises_it(self):
+        image, points = head(5)
+        coded = (image / 255.0) ** 2.2
+        spots = (np.random.default_rng(5).random(image.shape[:2]) < 0.2)[..., None]
+        values = [specular(find_skin(encode(coded + gloss * spots), points)) for gloss in (0.0, 0.05, 0.1, 0.2)]
+        assert values == sorted(values)
+
+
+class TestGrain:
+    def test_is_a_correlation_of_neighbours(self):
+        from scipy.ndimage import uniform_filter
+
+        one = region(11)
+        plane = one.log_luminance.astype(np.float64)
+        detail = plane - uniform_filter(plane, 3, mode="mirror")
+        pairs = [
+            (detail[:, :-1][both], detail[:, 1:][both]) for both in [one.mask[:, :-1] & one.mask[:, 1:]]
+        ] + [(detail[:-1][both], detail[1:][both]) for both in [one.mask[:-1] & one.mask[1:]]]  # fmt: skip
+        first, second = (np.concatenate(side) for side in zip(*pairs, strict=True))
+        # The means of the details are next to nothing, so Pearson's is the same.
+        assert grain(one) == pytest.approx(-np.corrcoef(first, second)[0, 1], abs=2e-3)
+
+    @given(SEEDS, st.floats(0.5, 3.0))
+    @settings(max_examples=20)
+    def test_white_noise_is_a_sixth_whatever_its_strength(self, seed, strength):
+        one = region(0)
+        noise = strength * np.random.default_rng(seed).normal(size=one.log_luminance.shape).astype(np.float32)
+        everywhere = np.ones_like(one.mask)
+        assert grain(dataclasses.replace(one, log_luminance=noise, mask=everywhere)) == pytest.approx(1 / 6, abs=0.04)
+
+    @given(SEEDS)
+    @settings(max_examples=20)
+    def test_more_grain_over_smooth_skin_raises_it(self, seed):
+        values = [grain(with_grain(seed, sigma, smoothing=1.2)) for sigma in (0.0, 2.0, 6.0)]
+        assert values == sorted(values)
+
+    @given(SEEDS, st.floats(0.3, 1.0))
+    @settings(max_examples=20)
+    def test_exposure_hardly_moves_it(self, seed, exposure):
+        assert grain(region(seed, exposure=exposure)) == pytest.approx(grain(region(seed)), abs=0.04)
+
+    def test_smoothing_lowers_it(self):
+        assert grain(region(2, smoothing=1.0)) < grain(region(2))
+
+
+class TestLattice:
+    @given(SEEDS, st.sampled_from([4, 8, 16]), st.integers(0, 15), st.booleans())
+    @settings(max_examples=30)
+    def test_lines_of_a_period_stand_out(self, seed, period, phase, across):
+        image, _ = head(seed)
+        ruled = image.astype(int)
+        if across:
+            ruled[phase % period :: period] += 4
+        else:
+            ruled[:, phase % period :: period] += 4
+        assert lattice(np.clip(ruled, 0, 255).astype(np.uint8)) > lattice(image)
+
+    def test_jpeg_blocks_stand_out(self):
+        from io import BytesIO
+
+        from PIL import Image
+
+        image, _ = head(0)
+        file = BytesIO()
+        Image.fromarray(image).save(file, "JPEG", quality=40)
+        assert lattice(np.asarray(Image.open(file))) > lattice(image) + 1
+
+    def test_stronger_lines_stand_out_more(self):
+        image, _ = head(4)
+        values = []
+        for levels in (0, 2, 4, 8):
+            ruled = image.astype(int)
+            ruled[:, ::8] += levels
+            values.append(lattice(np.clip(ruled, 0, 255).astype(np.uint8)))
+        assert values == sorted(values)
+
+    def test_a_picture_of_one_colour_has_none(self):
+        assert lattice(np.full((128, 128, 3), 90, np.uint8)) == pytest.approx(0.0)
