@@ -112,14 +112,16 @@ def nulls_to_draw(persona: "Persona") -> int:
     """
     kept = read_strangers(persona.folder / IMPOSTORS_FILE)
     needed = comparisons_needed(persona.far) - len(kept.get("identities", ()))
+    return _unasked(needed)
+
+
+def _unasked(needed: int) -> int:
     return needed if NULL_IMAGES < needed <= MOST_UNASKED else NULL_IMAGES
 
 
 def _wanted(persona: "Persona", far: float, identities: int, needed: int, asked: int | None) -> int:
     """Return how many null seeds to sample; refuse a rate that they will not carry."""
-    seeds = NULL_IMAGES if asked is None else asked
-    if asked is None and NULL_IMAGES < needed <= MOST_UNASKED:
-        seeds = needed
+    seeds = _unasked(needed) if asked is None else asked
     if needed > seeds:
         rate = math.ceil(3000 / (identities + seeds)) / 1000
         raise InputError(
