@@ -20,9 +20,6 @@ BAD = ROOT / "tests" / "bad_loras"
 sys.path.insert(0, str(ROOT))
 
 
-from evals.content_hash import hash_file  # noqa: E402 (the root of the repository is not on the path before)
-
-
 def judge(work: Path, persona: Path, *arguments: str) -> dict[str, Any]:
     """Run one release and return its answer."""
     command = [sys.executable, "-m", "lifeos", "gate", "release", "--json", "--persona", str(persona),
@@ -89,37 +86,25 @@ def cases(work: Path, persona: Path, good: Path, bad: Path) -> list[tuple[str, l
     return found
 
 
-def walked(work: Path, answer: dict[str, Any]) -> tuple[Path, dict[str, Any]] | None:
-    """Run folder and result of a judged row; None where no picture was drawn."""
+def walks(work: Path, answer: dict[str, Any]) -> list[tuple[Path, dict[str, Any]]]:
+    """Run folder and result of each walk that judged what a row judged; a walk that was killed has no result."""
     history = [json.loads(line) for line in (work / "history.jsonl").read_text(encoding="utf-8").splitlines()]
     hashes = next(r for r in history if r["id"] == answer["row"])["hashes"]
-    for path in sorted((work / "artifacts" / "runs").glob("release-*/result.json")):
-        result = json.loads(path.read_text(encoding="utf-8"))["result"]
-        same = all(result["hashes"][name] == hashes[name] for name in ("lora", "calibration"))
-        if same and (path.parent / "metrics.jsonl").exists():
-            return path.parent, result
-    return None
-
-
-def good_lora(work: Path, answer: dict[str, Any]) -> Path:
-    """The LoRA that a judged row trained, also where the judge refused to rule."""
-    history = [json.loads(line) for line in (work / "history.jsonl").read_text(encoding="utf-8").splitlines()]
-    wanted = next(r for r in history if r["id"] == answer["row"])["hashes"]["lora"]
-    for path in sorted((work / "artifacts" / "runs").glob("release-*/result.json")):
-        lora = json.loads(path.read_text(encoding="utf-8"))["result"].get("lora")
-        if lora is not None and Path(lora).exists() and hash_file(Path(lora)) == wanted:
-            return Path(lora)
-    raise SystemExit(f"row {answer['row']}: its LoRA is not below {work / 'artifacts'} any more; next: delete {work}")
+    found = [
+        (path.parent, json.loads(path.read_text(encoding="utf-8"))["result"])
+        for path in sorted((work / "artifacts" / "runs").glob("release-*/result.json"))
+    ]
+    return [one for one in found if all(one[1]["hashes"][name] == hashes[name] for name in ("lora", "calibration"))]
 
 
 def pictures(work: Path, answer: dict[str, Any], count: int) -> list[tuple[np.ndarray, float | None]]:
     """The first samples of a judged row, one a prompt, with their likeness."""
     from PIL import Image
 
-    run = walked(work, answer)
-    if run is None:
+    drawn = [folder / "metrics.jsonl" for folder, _ in walks(work, answer) if (folder / "metrics.jsonl").exists()]
+    if not drawn:
         return []
-    rows = [json.loads(line) for line in (run[0] / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    rows = [json.loads(line) for line in drawn[0].read_text(encoding="utf-8").splitlines()]
     seen: dict[str, dict[str, Any]] = {}
     for r in rows:
         seen.setdefault(r["prompt"], r)
@@ -140,13 +125,14 @@ def main() -> None:
     arguments = parser.parse_args()
     work, persona = arguments.work.resolve(), arguments.persona.resolve()
     work.mkdir(parents=True, exist_ok=True)
-    print("| case | verdict | expected | failed | face_rate | likeness | tail | skin outside | copies |")
+    print("| case | verdict | expected | failed | face_rate | likeness | tail | skin z or share outside | copies |")
     print("| --- | --- | --- | --- | --- | --- | --- | --- | --- |")
     answer = judge(work, persona)
     print(row("good", [], answer), flush=True)
     strips = [("good", pictures(work, answer, 8))]
     if not arguments.good_only:
-        good = good_lora(work, answer)
+        loras = (Path(result["lora"]) for _, result in walks(work, answer))
+        good = next(lora for lora in loras if lora.exists())
         for name, expected, how in cases(work, persona, good, arguments.bad):
             answer = judge(work, persona, *how)
             print(row(name, expected, answer), flush=True)
