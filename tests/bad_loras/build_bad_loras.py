@@ -15,13 +15,13 @@ import hashlib
 import shutil
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parents[1]
 sys.path.insert(0, str(ROOT))
 BUILD = ROOT / "models" / "tiny-base" / "build"
-NAMES = ("ten_steps", "other_identity", "plastic", "memorised", "overcooked")
 MEMORISED = 4  # training images of the one that learns pictures by heart
 PERSONA = 900000
 OTHER_IDENTITY = 930000  # neither in base training nor an impostor nor a persona
@@ -58,7 +58,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("mpfb2", type=Path)
     parser.add_argument("work", type=Path)
-    parser.add_argument("names", nargs="*", help=", ".join(NAMES))
+    parser.add_argument("names", nargs="*", help="default: all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--persona", type=Path, default=ROOT / "personas" / "pistachio")
     parser.add_argument("--identity", type=int, default=PERSONA, help="of the persona, in seeds.toml")
@@ -68,17 +68,18 @@ def main() -> None:
     work, mpfb2 = arguments.work.resolve(), arguments.mpfb2.resolve()
     good = load_recipe(arguments.persona.resolve() / "recipe.toml")
     other, plastic = work / "other_identity", work / "plastic"
-    for name in arguments.names or NAMES:
-        change = {
-            "ten_steps": lambda: {"steps": 10},
-            "other_identity": lambda: {"dataset": dataset(mpfb2, other, OTHER_IDENTITY, good.trigger, 0.0)},
-            "plastic": lambda: {"dataset": dataset(mpfb2, plastic, arguments.identity, good.trigger, 1.0)},
-            "memorised": lambda: {"dataset": few_pictures(good.dataset, work / "memorised", MEMORISED)},
-            "overcooked": lambda: {"steps": good.steps * 10, "rank": good.rank},
-        }.get(name)
-        if change is None:
-            raise SystemExit(f"{name}: accepted {', '.join(NAMES)}")
-        recipe = good.model_copy(update={"rank": 8, "threads": arguments.threads} | change())
+    changes: dict[str, Callable[[], dict[str, object]]] = {
+        "ten_steps": lambda: {"steps": 10},
+        "other_identity": lambda: {"dataset": dataset(mpfb2, other, OTHER_IDENTITY, good.trigger, 0.0)},
+        "plastic": lambda: {"dataset": dataset(mpfb2, plastic, arguments.identity, good.trigger, 1.0)},
+        "memorised": lambda: {"dataset": few_pictures(good.dataset, work / "memorised", MEMORISED)},
+        "overcooked": lambda: {"steps": good.steps * 10, "rank": good.rank},
+    }
+    unknown = [name for name in arguments.names if name not in changes]
+    if unknown:
+        raise SystemExit(f"{unknown[0]}: accepted {', '.join(changes)}")
+    for name in arguments.names or changes:
+        recipe = good.model_copy(update={"rank": 8, "threads": arguments.threads} | changes[name]())
         if arguments.pictures_only:
             continue
         out = work / f"{name}.safetensors"
