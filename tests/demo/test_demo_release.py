@@ -10,6 +10,7 @@ import pytest
 from evals.content_hash import hash_file
 
 ROOT = Path(__file__).resolve().parents[2]
+PERSONA = ROOT / "personas" / "pistachio"
 BAD = ROOT / "tests" / "bad_loras"
 CASES = tomllib.loads((BAD / "bad_loras.toml").read_text(encoding="utf-8"))
 WEIGHTS_GATES = {"weights_whole", "weights_finite", "weights_base", "weights_keys", "weights_effect"}
@@ -66,11 +67,10 @@ def test_a_badly_trained_lora_ships_as_it_was_judged(name):
 
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_badly_trained_lora_is_rejected(name, few_prompts, gate, tmp_path):
-    code, answer = gate(tmp_path / "history.jsonl", "--persona", few_prompts, "--lora", BAD / f"{name}.safetensors")
+    persona = PERSONA if CASES[name].get("whole_plan", False) else few_prompts
+    code, answer = gate(tmp_path / "history.jsonl", "--persona", persona, "--lora", BAD / f"{name}.safetensors")
     assert (code, answer["verdict"]) == (1, "rejected")
-    # What a few images of a hundred show may be in none of a quarter of them.
-    if not CASES[name].get("rare", False):
-        assert set(CASES[name]["expected"]) <= failing(answer)
+    assert set(CASES[name]["expected"]) <= failing(answer)
 
 
 def test_noise_and_pasted_training_images_are_rejected(few_prompts, gate, tmp_path):
