@@ -23,6 +23,12 @@ def listed_policy():
     return dataclasses.replace(policy, rules=rules)
 
 
+def shipped_policy(gate):
+    """The shipped policy with one of its rules."""
+    policy = load_policy()
+    return dataclasses.replace(policy, rules={gate: policy.rules[gate]})
+
+
 @pytest.fixture(scope="session")
 def row_script():
     """The script that writes the must-block fixtures; its ``rows`` and ``breach`` make image rows."""
