@@ -12,6 +12,7 @@ from typing import Any
 from benchmarks.batched_sampling import measure_batched
 from benchmarks.commands import measure_cheap, measure_help
 from benchmarks.fresh_clone import FRESH, UNCHANGED, measure_clone
+from benchmarks.metrics import measure_metrics
 from benchmarks.overhead import measure_overhead
 from benchmarks.table import Line, all_met, format_table
 from evals.atomic import write_json
@@ -21,9 +22,10 @@ from lifeos.record import git_state
 from lifeos.settings import load_project
 
 SCHEMA = "lifeos.benchmarks/1"
-NAMES = (FRESH, UNCHANGED, "help", "cheap", "overhead", "batched")
+NAMES = (FRESH, UNCHANGED, "help", "cheap", "overhead", "batched", "metrics")
 # A machine with this much to do besides is too busy to time anything on.
 BUSY_LOAD = 0.5
+BATCHED_IMAGES, METRICS_IMAGES = 24, 1000
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -51,8 +53,9 @@ def chosen(names: Sequence[str]) -> list[str]:
 
 def _run(options: argparse.Namespace) -> int:
     names, project = chosen(options.names), load_project()
-    if options.rounds < 1:
-        raise InputError(f"--rounds: accepted 1 or more, got {options.rounds}; next: python -m benchmarks --help")
+    for option, given in (("--rounds", options.rounds), ("--images", options.images)):
+        if given is not None and given < 1:
+            raise InputError(f"{option}: accepted 1 or more, got {given}; next: python -m benchmarks --help")
     persona = options.persona or project.path("persona")
     machine = _machine(project.root)
     print(_machine_line(machine), file=sys.stderr, flush=True)
@@ -69,8 +72,10 @@ def _run(options: argparse.Namespace) -> int:
             lines += measure_cheap(project.root)
         elif name == "overhead":
             lines += measure_overhead(project.root, persona, options.lora, options.rounds)
+        elif name == "batched":
+            lines += measure_batched(project.root, persona, options.rounds, options.images or BATCHED_IMAGES)
         else:
-            lines += measure_batched(project.root, persona, options.rounds, options.images)
+            lines += measure_metrics(project.root, persona, options.images or METRICS_IMAGES, options.rounds)
     print(f"{_machine_line(machine)}\n\n{format_table(lines)}")
     if options.json is not None:
         write_json(options.json, {"schema": SCHEMA, "machine": machine, "lines": [line.to_json() for line in lines]})
@@ -103,10 +108,11 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the project's targets.")
     parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones (default all): {', '.join(NAMES)}")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines as JSON too")
-    parser.add_argument("--persona", type=Path, metavar="FOLDER", help="persona of overhead and batched")
+    parser.add_argument("--persona", type=Path, metavar="FOLDER", help="persona of overhead, batched and metrics")
     parser.add_argument("--lora", type=Path, metavar="FILE", help="LoRA of overhead (default: the recipe's)")
-    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="rounds of overhead and batched (2)")
-    parser.add_argument("--images", type=int, default=24, metavar="N", help="images of batched (24)")
+    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="rounds of those three (2)")
+    parser.add_argument("--images", type=int, metavar="N",
+                        help=f"images of batched ({BATCHED_IMAGES}) and of metrics ({METRICS_IMAGES})")  # fmt: skip
     parser.add_argument("--packages-first", action="store_true",
                         help="fresh-clone: fill pip's cache first, so that downloads are not timed")  # fmt: skip
     return parser

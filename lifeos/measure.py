@@ -1,14 +1,15 @@
 """Image files to image rows: every picture is opened, searched for faces and embedded once, whoever asks again."""
 
 import json
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.atomic import write_json
 from evals.content_hash import hash_bytes, hash_folder, hash_json
+from lifeos.processor import on_all_cores
 from lifeos.progress import Progress
 from lifeos.settings import project_root
 
@@ -62,11 +63,16 @@ class Measurements:
         self.identity = name
         self._folder = artifacts / "measured" / name[:32]
         self._open = open_backend
+        self._opened: FaceBackend | None = None
+        self._opening = threading.Lock()
 
-    @cached_property
+    @property
     def backend(self) -> "FaceBackend":
-        """The face models, opened when first needed."""
-        return self._open()
+        """The face models, opened when first needed, by whichever thread comes first."""
+        with self._opening:
+            if self._opened is None:
+                self._opened = self._open()
+            return self._opened
 
     def backend_identity(self) -> dict[str, Any]:
         """Return name, weights and licence of the face models as JSON; opens them only when never seen before."""
@@ -103,8 +109,8 @@ class Measurements:
     def of_all(self, paths: Sequence[Path], progress: Progress, stage: str) -> list[dict[str, Any]]:
         """Return the records of several files; raises what ``of`` raises."""
         records = []
-        for number, path in enumerate(paths, 1):
-            records.append(self.of(path))
+        for number, record in enumerate(on_all_cores(self.of, paths), 1):
+            records.append(record)
             progress(stage, number, len(paths))
         return records
 

@@ -1,8 +1,13 @@
 """What this machine's processor offers, found out without importing torch."""
 
 import os
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
+
+_Item = TypeVar("_Item")
+_Answer = TypeVar("_Answer")
 
 ComputeDtype = Literal["auto", "float32", "bfloat16"]
 _NATIVE = ("avx512_bf16", "amx_bf16", "bf16")  # the last is the name on 64-bit Arm
@@ -38,3 +43,20 @@ def resolve_dtype(dtype: ComputeDtype) -> Literal["float32", "bfloat16"]:
     if dtype != "auto":
         return dtype
     return "bfloat16" if computes_bfloat16() else "float32"
+
+
+def on_all_cores(function: Callable[[_Item], _Answer], items: Sequence[_Item]) -> Iterator[_Answer]:
+    """Yield ``function`` of each item in their order, as many at a time as there are cores.
+
+    For functions that spend their time outside the interpreter's lock (onnxruntime, OpenCV, NumPy): while one image is
+    decoded and its skin measured, the next one's face is embedded.
+
+    Raises:
+        Exception: whatever the function raised for the first item in order that it refused; items behind it that have
+            not begun are not begun then, nor after an interrupt.
+    """
+    pool = ThreadPoolExecutor(available_cores())
+    try:
+        yield from pool.map(function, items)
+    finally:
+        pool.shutdown(cancel_futures=True)

@@ -10,6 +10,8 @@ from benchmarks.batched_sampling import lines_of as batched_lines
 from benchmarks.fresh_clone import FRESH, TARGET_SECONDS, UNCHANGED, _lines, parts_of
 from benchmarks.gate_command import GateCommand, judged
 from benchmarks.interleave import interleaved
+from benchmarks.metrics import FACES, SKIN, write_pictures
+from benchmarks.metrics import lines_of as metrics_lines
 from benchmarks.overhead import SAME_IMAGES_LEVELS, Comparison
 from benchmarks.overhead import lines_of as overhead_lines
 from benchmarks.table import Line, all_met, format_table, number
@@ -198,3 +200,47 @@ def test_a_wrong_command_is_one_line_and_status_2(arguments, capsys):
     error = capsys.readouterr().err.strip()
     assert "accepted" in error
     assert "\n" not in error
+
+
+MEASURED = {
+    "images": 100, "scored": 98, "cosine": 0.9999, "difference": 1e-4, "share_difference": 0.007,
+    "faces": [2.0, 2.0, 5.0], "insightface": [5.0, 5.0, 5.0], "skin": [1.0], "plain": [2.9], "everything": [4.0],
+}  # fmt: skip
+
+
+def test_metrics_are_ratios_of_medians_against_their_targets():
+    lines = {line.measure: line for line in metrics_lines(MEASURED)}
+    assert (lines[FACES].value, lines[FACES].verdict) == (2.5, "met")
+    assert (lines[SKIN].value, lines[SKIN].verdict) == (2.9, "MISSED")
+    assert lines["    scikit-image"].value == pytest.approx(98 / 2.9)
+    assert lines["all that is measured on an image"].value == 25.0
+
+
+@pytest.mark.parametrize(
+    ("measure", "changes"),
+    [
+        (FACES, {"cosine": 0.98}),
+        (FACES, {"cosine": None}),
+        (FACES, {"cosine": math.nan}),
+        (SKIN, {"difference": 0.002}),
+        (SKIN, {"difference": math.nan}),
+        (SKIN, {"share_difference": 0.04}),
+        (SKIN, {"difference": None, "share_difference": None}),
+    ],
+)
+def test_values_that_are_not_equal_measure_no_speed(measure, changes):
+    lines = {line.measure: line for line in metrics_lines({**MEASURED, **changes})}
+    assert lines[measure].verdict == "not measured"
+    assert "not the same values" in lines[measure].reason
+    other = SKIN if measure == FACES else FACES
+    assert lines[other].value is not None
+
+
+def test_no_two_pictures_that_are_measured_are_one(tmp_path):
+    from lifeos.settings import project_root
+
+    persona = project_root() / "personas" / "pistachio"
+    paths = write_pictures([persona / "references"], 40, tmp_path)
+    assert len({path.read_bytes() for path in paths}) == 40
+    with pytest.raises(InputError, match="no"):
+        write_pictures([tmp_path / "empty"], 1, tmp_path / "more")

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from lifeos.processor import available_cores, computes_bfloat16, resolve_dtype
+from lifeos.processor import available_cores, computes_bfloat16, on_all_cores, resolve_dtype
 
 
 @pytest.mark.parametrize(
@@ -48,3 +48,54 @@ def test_auto_is_resolved_and_words_stand_for_themselves(monkeypatch):
 
 def test_cores_are_those_this_process_may_use():
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
+
+
+def test_answers_come_in_the_order_of_the_items_whoever_ends_first():
+    import time
+
+    def slow_at_first(number):
+        time.sleep(0.02 if number % 4 == 0 else 0.0)
+        return number * number
+
+    assert list(on_all_cores(slow_at_first, range(12))) == [number * number for number in range(12)]
+    assert list(on_all_cores(slow_at_first, [])) == []
+
+
+def test_the_first_item_in_order_that_is_refused_speaks_and_the_rest_is_not_begun(monkeypatch):
+    import threading
+
+    monkeypatch.setattr("lifeos.processor.available_cores", lambda: 1)
+    begun, gate = [], threading.Event()
+
+    def refuse(number):
+        begun.append(number)
+        if number == 1:
+            gate.wait(5)
+            raise ValueError(f"number {number}")
+        return number
+
+    answers = on_all_cores(refuse, range(200))
+    assert next(answers) == 0
+    answers.close()  # an interrupt ends it like this
+    gate.set()
+    assert len(begun) <= 2
+    with pytest.raises(ValueError, match="number 1"):
+        list(on_all_cores(refuse, range(200)))
+
+
+def test_a_backend_is_opened_once_by_two_threads(tmp_path):
+    import time
+
+    from lifeos.measure import Measurements
+
+    opened = []
+
+    def open_backend():
+        time.sleep(0.02)
+        opened.append(1)
+        return object()
+
+    measurements = Measurements(tmp_path, open_backend, "once")
+    backends = list(on_all_cores(lambda _: measurements.backend, range(4)))
+    assert len(opened) == 1
+    assert len({id(backend) for backend in backends}) == 1
