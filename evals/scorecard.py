@@ -72,12 +72,14 @@ def build_scorecard(
     cost: float | None,
     reused: bool,
     narrowed: bool = False,
+    release: str | None = None,
+    selection: Mapping[str, Any] | None = None,
 ) -> dict[str, Any]:
     """Return the scorecard of one finished invocation, without the hashes that the history adds.
 
     Keys: ``schema, id, run_id, time, phase, persona, verdict, narrowed, git {commit, dirty, changed}, hashes {lora,
-    base, plan, references, policy, calibration}, gates, metrics, champion, face_backend, environment, durations, cost,
-    reused``; the history adds ``previous`` and ``hash``.
+    base, plan, references, policy, calibration}, gates, metrics, champion, release, selection, face_backend,
+    environment, durations, cost, reused``; the history adds ``previous`` and ``hash``.
 
     Args:
         time: UTC, ISO 8601 to the second, e.g. ``"2026-11-23T20:29:00Z"``.
@@ -90,13 +92,15 @@ def build_scorecard(
         hashes: SHA-256 by each name of ``HASHES``; None where the thing was not part of the run.
         gates: rows of ``gate_row``, one for each gate of the phase.
         metrics: the table of ``evals.judge.statistics``.
-        champion: what the candidate was compared with (at least its LoRA hash), or None.
+        champion: what the candidate was compared with (at least its LoRA hash), and the decision against it; or None.
         face_backend: name, weights and licence of what judged the faces, or None.
         environment: versions, GPU.
         durations: seconds by step.
         cost: in US dollars; None where unknown.
         reused: True when nothing was trained or sampled.
         narrowed: True if the run was told to leave gates out; such a run is never approved.
+        release: name of the folder below ``runs/`` that holds image rows and result, or None.
+        selection: among how many candidates this one was chosen, and by what; None where it was not chosen.
 
     Raises:
         InputError: ``time``, ``phase`` or a gate row is malformed, a gate comes twice, ``hashes`` has other names than
@@ -127,6 +131,8 @@ def build_scorecard(
         "gates": [dict(row) for row in gates],
         "metrics": {name: dict(row) for name, row in metrics.items()},
         "champion": None if champion is None else dict(champion),
+        "release": release,
+        "selection": None if selection is None else dict(selection),
         "face_backend": None if face_backend is None else dict(face_backend),
         "environment": dict(environment),
         "durations": dict(durations),

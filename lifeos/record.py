@@ -60,6 +60,7 @@ def record_run(
         gates=[result.to_json() for result in results],
         metrics=(release or {}).get("metrics", {}),
         champion=_champion(release),
+        release=(release or {}).get("folder"),
         face_backend=(release or {}).get("backend"),
         environment=_environment(inputs, release),
         durations={"total": (finished - started).total_seconds(), **_durations(release, run_id)},

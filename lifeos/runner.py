@@ -275,4 +275,6 @@ def _release_result(folder: Path) -> dict[str, Any] | None:
     pointer = folder / "release.json"
     if not pointer.exists():
         return None
-    return read_result(Path(json.loads(pointer.read_text(encoding="utf-8"))["folder"]))
+    folder = Path(json.loads(pointer.read_text(encoding="utf-8"))["folder"])
+    result = read_result(folder)
+    return None if result is None else {**result, "folder": folder.name}

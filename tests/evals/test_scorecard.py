@@ -50,11 +50,12 @@ def test_the_scorecard_has_the_keys_of_the_contract_and_fits_in_the_history(tmp_
     made = card()
     assert set(made) == {
         "schema", "id", "run_id", "time", "phase", "persona", "verdict", "narrowed", "git", "hashes", "gates",
-        "metrics", "champion", "face_backend", "environment", "durations", "cost", "reused",
+        "metrics", "champion", "release", "selection", "face_backend", "environment", "durations", "cost", "reused",
     }  # fmt: skip
     assert made["schema"] == "lifeos.scorecard/1"
     assert made["git"] == {"commit": "a" * 40, "dirty": True, "changed": ["a.py", "b.py"]}
     assert made["verdict"] == "approved"
+    assert (made["release"], made["selection"]) == (None, None)
     assert json.loads(json.dumps(made)) == made
     row = history.append(tmp_path / "history.jsonl", made)
     assert history.find(tmp_path / "history.jsonl", made["id"]) == row
