@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from evals.image_rows import ImageRow
-from evals.policy import Reference, Rule
+from evals.rule import Reference, Rule
 from evals.verdict import Interval, Verdict, failed, passed
 
 

@@ -8,6 +8,7 @@ clusters nothing is known about the spread, so the functions answer None, never 
 import math
 from collections import defaultdict
 from collections.abc import Sequence
+from functools import lru_cache
 from statistics import NormalDist
 from typing import Literal
 
@@ -65,6 +66,29 @@ def cluster_t_interval(values: Sequence[float], clusters: Sequence[str], level: 
     standard_error = float(means.std(ddof=1)) / math.sqrt(len(means))
     half = float(stdtrit(len(means) - 1, (1.0 + level) / 2.0)) * standard_error
     return Interval(centre - half, centre + half, level)
+
+
+def cluster_t_test(differences: Sequence[float]) -> float | None:
+    """Return the one-sided p-value of Student's t test that the mean of the differences is above zero.
+
+    Args:
+        differences: one finite number a cluster.
+
+    Returns:
+        p in [0, 1], or None with fewer than two clusters. Without any spread p is 0 above zero and 1 at or below it.
+
+    Raises:
+        ValueError: a difference is not finite.
+    """
+    data = _finite(differences)
+    if len(data) < 2:
+        return None
+    mean, deviation = float(data.mean()), float(data.std(ddof=1))
+    if deviation == 0.0:
+        return 0.0 if mean > 0.0 else 1.0
+    from scipy.special import stdtr
+
+    return float(stdtr(len(data) - 1, -mean * math.sqrt(len(data)) / deviation))
 
 
 def sign_flip_test(
@@ -290,11 +314,15 @@ def _ranks(values: NDArray[np.float64]) -> list[float]:
     return [float(rank) for rank in (last - (counts - 1) / 2)[place]]
 
 
+# Patterns depend on nothing but these numbers, and drawing them takes ten times as long as using them; callers must not
+# write to what they are given.
+@lru_cache(maxsize=4)
 def _all_signs(n: int) -> NDArray[np.float64]:
     patterns = np.arange(1 << n, dtype=np.int64)[:, None] >> np.arange(n, dtype=np.int64)
     return np.asarray(1.0 - 2.0 * (patterns & 1), dtype=np.float64)
 
 
+@lru_cache(maxsize=4)
 def _drawn_signs(n: int, resamples: int, seed: int) -> NDArray[np.float64]:
     return np.asarray(1.0 - 2.0 * np.random.default_rng(seed).integers(0, 2, size=(resamples, n)), dtype=np.float64)
 

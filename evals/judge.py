@@ -1,11 +1,12 @@
 """Image rows to statistics to policy to verdicts, in that order and nowhere else."""
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
-from statistics import NormalDist, median
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from statistics import median
 from typing import Any
 
 from evals.calibration import Calibration
+from evals.decision import Decision, decide
 from evals.errors import InputError
 from evals.evidence import CannotJudgeError, Evidence, compare, interval_level, mean_of, require, tally
 from evals.image_rows import ImageRow, parse_rows
@@ -14,13 +15,12 @@ from evals.inference import (
     cluster_t_interval,
     clustered_wilson_interval,
     quantile_bounds,
-    sign_flip_test,
 )
-from evals.policy import Policy, Reference, Rule
+from evals.policy import Policy
+from evals.rule import Reference, Rule
 from evals.set_rules import SET_RULES
 from evals.verdict import Interval, Outcome, Verdict, failed, not_evaluated, passed
 
-_POWER = 0.80
 _SHARES = ("rate", "share_below", "share_above")
 
 
@@ -54,36 +54,47 @@ def judge(
         class_rows: image rows of the LoRA on prompts less the trigger, for the rules that ask for them.
     """
     try:
-        parsed = parse_rows(rows)
-        champion = None if champion_rows is None else parse_rows(champion_rows)
-        base = None if base_rows is None else parse_rows(base_rows)
-        of_class = None if class_rows is None else parse_rows(class_rows)
+        bench = _Bench.of(rows, calibration, policy, champion_rows, backend, domain, base_rows, class_rows)
     except InputError as error:
         return {gate: not_evaluated(str(error)) for gate in policy.rules}
-    binding = "there is no calibration" if calibration is None else calibration.mismatch(backend, domain)
-
-    def number(reference: Reference) -> float:
-        if reference.key is None:
-            return reference.number
-        value = None if calibration is None else calibration.threshold(reference.key)
-        if value is None:
-            raise CannotJudgeError(f"the calibration holds no {reference.key}")
-        return value + reference.number
-
     verdicts: dict[str, Verdict] = {}
     for gate, rule in policy.rules.items():
         try:
-            if rule.rows == "class" and of_class is None:
-                raise CannotJudgeError("no images were drawn from prompts without the trigger")
-            judged = of_class if rule.rows == "class" and of_class is not None else parsed
-            require(judged, rule, "images")
-            if rule.needs_calibration and binding is not None:
-                raise CannotJudgeError(binding)
-            evidence = Evidence(judged, rule, policy.level, number, base)
-            verdicts[gate] = _paired(evidence, champion) if rule.statistic == "paired_difference" else _single(evidence)
+            evidence = bench.evidence(rule)
+            if rule.statistic == "paired_difference":
+                verdicts[gate] = bench.decision(evidence).to_verdict()
+            else:
+                verdicts[gate] = _single(evidence)
         except CannotJudgeError as missing:
             verdicts[gate] = not_evaluated(str(missing))
     return verdicts
+
+
+def champion_decision(
+    rows: Iterable[Mapping[str, Any]],
+    calibration: Calibration | None,
+    policy: Policy,
+    champion_rows: Iterable[Mapping[str, Any]] | None,
+    *,
+    backend: Mapping[str, Any] | None = None,
+    domain: Mapping[str, Any] | None = None,
+) -> Decision | None:
+    """Return what stands behind the verdict of the policy's ``paired_difference`` rule, for the scorecard.
+
+    Args:
+        rows, calibration, policy, champion_rows, backend, domain: as ``judge``.
+
+    Returns:
+        The decision; None where the policy has no such rule, or ``judge`` says *not evaluated* for want of evidence.
+    """
+    rule = next((rule for rule in policy.rules.values() if rule.statistic == "paired_difference"), None)
+    if rule is None:
+        return None
+    try:
+        bench = _Bench.of(rows, calibration, policy, champion_rows, backend, domain)
+        return bench.decision(bench.evidence(rule))
+    except (InputError, CannotJudgeError):
+        return None
 
 
 def statistics(rows: Iterable[Mapping[str, Any]], level: float = 0.95) -> dict[str, dict[str, Any]]:
@@ -110,6 +121,63 @@ def statistics(rows: Iterable[Mapping[str, Any]], level: float = 0.95) -> dict[s
             "prompts": len(set(prompts)),
         }
     return table
+
+
+@dataclass(frozen=True)
+class _Bench:
+    """Everything that lies before the judge, checked once."""
+
+    rows: list[ImageRow]
+    calibration: Calibration | None
+    level: float
+    champion: list[ImageRow] | None
+    base: list[ImageRow] | None
+    of_class: list[ImageRow] | None
+    unbound: str | None  # why the calibration is not one for these rows
+
+    @classmethod
+    def of(
+        cls,
+        rows: Iterable[Mapping[str, Any]],
+        calibration: Calibration | None,
+        policy: Policy,
+        champion: Iterable[Mapping[str, Any]] | None,
+        backend: Mapping[str, Any] | None,
+        domain: Mapping[str, Any] | None,
+        base: Iterable[Mapping[str, Any]] | None = None,
+        of_class: Iterable[Mapping[str, Any]] | None = None,
+    ) -> "_Bench":
+        return cls(
+            rows=parse_rows(rows),
+            calibration=calibration,
+            level=policy.level,
+            champion=None if champion is None else parse_rows(champion),
+            base=None if base is None else parse_rows(base),
+            of_class=None if of_class is None else parse_rows(of_class),
+            unbound="there is no calibration" if calibration is None else calibration.mismatch(backend, domain),
+        )
+
+    def evidence(self, rule: Rule) -> Evidence:
+        if rule.rows == "class" and self.of_class is None:
+            raise CannotJudgeError("no images were drawn from prompts without the trigger")
+        judged = self.of_class if rule.rows == "class" and self.of_class is not None else self.rows
+        require(judged, rule, "images")
+        if rule.needs_calibration and self.unbound is not None:
+            raise CannotJudgeError(self.unbound)
+        return Evidence(judged, rule, self.level, self._number, self.base)
+
+    def decision(self, evidence: Evidence) -> Decision:
+        if self.champion is None:
+            raise CannotJudgeError("there are no champion rows to compare with")
+        return decide(evidence, self.champion)
+
+    def _number(self, reference: Reference) -> float:
+        if reference.key is None:
+            return reference.number
+        value = None if self.calibration is None else self.calibration.threshold(reference.key)
+        if value is None:
+            raise CannotJudgeError(f"the calibration holds no {reference.key}")
+        return value + reference.number
 
 
 def _single(evidence: Evidence) -> Verdict:
@@ -218,59 +286,3 @@ def _median_in_band(evidence: Evidence) -> Verdict:
     if shared.outcome is not Outcome.PASSED:
         return shared
     return passed(f"{figures}: inside", centre, spread, *nearer)
-
-
-def _paired(evidence: Evidence, champion: Sequence[ImageRow] | None) -> Verdict:
-    rule, margin = evidence.rule, -evidence.rule.threshold.number
-    if champion is None:
-        raise CannotJudgeError("there are no champion rows to compare with")
-    require(champion, rule, "champion images")
-    own, other = {row.cell for row in evidence.rows}, {row.cell for row in champion}
-    if own != other:
-        unpaired = sorted(own ^ other)
-        raise CannotJudgeError(
-            f"{len(unpaired)} images have no partner on prompt and seed, first {unpaired[0][0]} seed {unpaired[0][1]}"
-        )
-    # A champion that was itself measured on too little is no baseline: any candidate would be no worse.
-    require(
-        [row for row in champion if row.metrics[rule.metric] is not None], rule, f"champion images with {rule.metric}"
-    )
-    theirs = evidence.of(champion).filled()
-    # Both are sorted by prompt and seed and cover the same cells.
-    differences = [a - b for a, b in zip(evidence.filled(), theirs, strict=True)]
-    means = list(cluster_means(differences, evidence.prompts).values())
-    mean = mean_of(means)
-    interval = cluster_t_interval(differences, evidence.prompts, interval_level(evidence))
-    p = sign_flip_test([value + margin for value in means], "greater")
-    if interval is None or p is None:
-        raise CannotJudgeError("one prompt says nothing about the spread between prompts")
-    figures = (
-        f"{rule.metric} differs from the champion's by {mean:+.4f} over {len(means)} prompts, one-sided "
-        f"{evidence.level:.0%} bound {interval.low:+.4f}, sign-flip p {p:.4f}, margin {margin:g}"
-        f"{evidence.missing_note()}"
-    )
-    source = rule.threshold.source
-    if interval.low > -margin and p <= 1.0 - evidence.level:
-        return passed(f"{figures}: not inferior", mean, interval, -margin, source)
-    if mean <= -margin:
-        return failed(f"{figures}: worse by the margin or more", mean, interval, -margin, source)
-    more = _prompts_needed(means, mean + margin, evidence.level) - len(means)
-    return Verdict(
-        Outcome.NOT_EVALUATED,
-        f"{figures}: no decision, about {more} more prompts needed",
-        mean,
-        interval,
-        -margin,
-        source,
-    )
-
-
-def _prompts_needed(means: Sequence[float], distance: float, level: float) -> int:
-    """Return the prompts at which the bound would clear a true ``distance`` from the margin with 80 % power."""
-    centre = mean_of(means)
-    deviation = math.sqrt(math.fsum((value - centre) ** 2 for value in means) / (len(means) - 1))
-    normal = NormalDist()
-    needed = ((normal.inv_cdf(level) + normal.inv_cdf(_POWER)) * deviation / distance) ** 2
-    # Below this count even a unanimous sign-flip test cannot reach the level.
-    fewest = math.ceil(math.log2(1.0 / (1.0 - level)))
-    return max(math.ceil(needed), fewest, len(means) + 1)

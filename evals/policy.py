@@ -14,6 +14,7 @@ from typing import Any
 from evals.content_hash import hash_json
 from evals.errors import InputError
 from evals.metric_families import families
+from evals.rule import PERSONA_METRICS, Margin, Reference, Rule
 from evals.table_reader import TableReader
 
 SCHEMA = "lifeos.policy/1"
@@ -42,11 +43,6 @@ CALIBRATION_KEYS = (
 # Younger than the first calibrations, which are read without them and judge nothing by them.
 LATER_KEYS = ("genuine_pairwise",)
 
-# Metrics of the persona itself: nothing is judged by them without its calibration.
-PERSONA_METRICS = (
-    "likeness", "skin_z", "copy_image", "copy_face", "nearest_photo", "training_photos", "likeness_second",
-    "second_disagrees",
-)  # fmt: skip
 METRICS = (
     "face_count", "flat", "self_similarity", "adherence", "pose_follows", "background_follows", "expression_follows",
     "clip_score", *PERSONA_METRICS,
@@ -61,101 +57,15 @@ _OWN_KEYS = {
     "mean_by_prompt": (set(), {"scale", "missing_value"}),
     "worst_prompt_gap": ({"missing_value"}, set()),
     "median_in_band": ({"band", "unscorable_share"}, set()),
-    "paired_difference": ({"missing_value"}, set()),
+    "paired_difference": ({"missing_value"}, {"also", "superior_on"}),
     "worst_bin_gap": ({"by", "edges", "minimum_bin", "missing_value"}, set()),
     "largest_share": ({"kinds", "even_factor"}, set()),
     "difference_from_base": (set(), {"missing_value", "unscorable_share", "scale", "rows"}),
     "spread_ratio": (set(), set()),
     "rank_correlation": ({"by"}, set()),
 }
-_OF_THE_BASE = ("difference_from_base", "spread_ratio")
 _ROWS = ("plan", "class")
 STATISTICS = tuple(_OWN_KEYS)
-
-
-@dataclass(frozen=True)
-class Reference:
-    """A number in a rule: fixed, or a key of the calibration plus a fixed offset.
-
-    Args:
-        number: the number itself when ``key`` is None, else the offset added to the calibration's value.
-        key: one of ``CALIBRATION_KEYS``, or None.
-    """
-
-    number: float
-    key: str | None = None
-
-    @property
-    def source(self) -> str:
-        """Where the number comes from: ``"policy"`` or e.g. ``"calibration:tau-0.05"``."""
-        if self.key is None:
-            return "policy"
-        return f"calibration:{self.key}" + (f"{self.number:+g}" if self.number else "")
-
-
-@dataclass(frozen=True)
-class Rule:
-    """What one gate measures over the image rows and what it is compared with.
-
-    Args:
-        gate: one of ``row_gates()``.
-        statistic: one of ``STATISTICS``; the judge defines each.
-        metric: key of the image rows' ``metrics``.
-        direction: ``"at_least"`` or ``"at_most"``: on which side of the threshold the gate passes, the threshold
-            itself included.
-        threshold: what the statistic is compared with; for ``paired_difference`` minus the margin, and there the
-            bound must lie strictly above it.
-        compares: ``"point"`` compares the estimate, ``"bound"`` the one-sided confidence bound on the losing side.
-        minimum_images: fewer distinct images than this are not evaluated.
-        minimum_prompts: fewer prompts than this are not evaluated.
-        equals: ``rate`` counts images whose metric is exactly this.
-        requires: ``rate`` counts an image only if this second metric is there too.
-        limit: ``share_below`` and ``share_above`` count images strictly beyond it.
-        missing_value: what an image without the metric counts as in a mean; None: it is left out, and what is left
-            must still be as many images and prompts as the rule asks for.
-        scale: two references (zero, one); the mean is reported as ``(mean - zero) / (one - zero)``, a difference as
-            ``difference / (one - zero)``.
-        band: ``median_in_band`` wants the median within these two, both included.
-        unscorable_share: more unscorable images than this share are not evaluated.
-        by: second metric: what images are put into bins by, or what ``rank_correlation`` compares with.
-        edges: rising ends of the bins; the first and the last bin are open.
-        minimum_bin: images that a bin must hold to be compared.
-        kinds: metric that says how many values there could be, equal in all images.
-        even_factor: a share below this many times an even one is never too large.
-        rows: ``"plan"`` judges the images of the plan, ``"class"`` those of prompts without the trigger.
-    """
-
-    gate: str
-    statistic: str
-    metric: str
-    direction: str
-    threshold: Reference
-    compares: str
-    minimum_images: int
-    minimum_prompts: int
-    equals: float | None = None
-    requires: str | None = None
-    limit: Reference | None = None
-    missing_value: float | None = None
-    scale: tuple[Reference, Reference] | None = None
-    band: tuple[Reference, Reference] | None = None
-    unscorable_share: float | None = None
-    by: str | None = None
-    edges: tuple[float, ...] | None = None
-    minimum_bin: int | None = None
-    kinds: str | None = None
-    even_factor: float | None = None
-    rows: str = "plan"
-
-    @property
-    def needs_calibration(self) -> bool:
-        """True for every rule on a metric that is measured against the persona's references or compared with the
-        base's, or with a number of the calibration.
-        """
-        compared = (self.threshold, self.limit, *(self.scale or ()), *(self.band or ()))
-        if self.metric in PERSONA_METRICS or self.statistic in _OF_THE_BASE:
-            return True
-        return any(number is not None and number.key for number in compared)
 
 
 @dataclass(frozen=True)
@@ -304,9 +214,36 @@ def _parse_rule(reader: "_Reader", gate: str, row: Any) -> Rule:
         kinds=reader.choice(f"{where}.kinds", row["kinds"], metric_names()) if "kinds" in row else None,
         even_factor=reader.number(f"{where}.even_factor", row["even_factor"]) if "even_factor" in row else None,
         rows=reader.choice(f"{where}.rows", row.get("rows", "plan"), _ROWS),
+        also=tuple(
+            _parse_margin(reader, f"{where}.also", item) for item in reader.list(f"{where}.also", row.get("also", []))
+        ),
+        superior_on=tuple(
+            reader.choice(f"{where}.superior_on", name, metric_names())
+            for name in reader.list(f"{where}.superior_on", row.get("superior_on", []))
+        ),
     )
     _refuse_decoration(reader, where, rule)
     return rule
+
+
+def _parse_margin(reader: "_Reader", where: str, row: Any) -> Margin:
+    if not isinstance(row, dict):
+        raise reader.error(where, "a table", row)
+    reader.keys(where, row, {"metric", "margin", "better"}, {"missing_value", "left_out_share", "band"})
+    better = reader.choice(f"{where}.better", row["better"], ("higher", "lower", "inside"))
+    margin = reader.number(f"{where}.margin", row["margin"])
+    if margin < 0.0:
+        raise reader.error(f"{where}.margin", "a number >= 0", margin)
+    if (better == "inside") != ("band" in row):
+        raise reader.error(f"{where}.band", 'two ends for better = "inside" and none otherwise', row.get("band"))
+    return Margin(
+        metric=reader.choice(f"{where}.metric", row["metric"], metric_names()),
+        margin=margin,
+        better=better,
+        missing_value=reader.number(f"{where}.missing_value", row["missing_value"]) if "missing_value" in row else None,
+        left_out_share=reader.share(f"{where}.left_out_share", row.get("left_out_share", 0.0)),
+        band=reader.pair(f"{where}.band", row["band"]) if "band" in row else None,
+    )
 
 
 def _refuse_decoration(reader: "_Reader", where: str, rule: Rule) -> None:
@@ -340,6 +277,11 @@ def _refuse_decoration(reader: "_Reader", where: str, rule: Rule) -> None:
         raise reader.error(f"{where}.compares", '"bound" (a champion is kept unless shown otherwise)', rule.compares)
     if rule.statistic == "paired_difference" and (rule.threshold.key is not None or rule.threshold.number > 0):
         raise reader.error(f"{where}.threshold", "minus the margin, a number <= 0", rule.threshold.number)
+    compared = [margin.metric for margin in rule.margins]
+    if len(set(compared)) < len(compared):
+        raise reader.error(f"{where}.also", "each metric once", ", ".join(compared))
+    if not set(rule.superior_on) <= set(compared) or len(set(rule.superior_on)) < len(rule.superior_on):
+        raise reader.error(f"{where}.superior_on", f"some of {', '.join(compared)}", ", ".join(rule.superior_on))
     if (rule.gate == "champion") != (rule.statistic == "paired_difference"):
         raise reader.error(f"{where}.statistic", "paired_difference for champion and for no other gate", rule.statistic)
 

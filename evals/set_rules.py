@@ -9,7 +9,7 @@ from itertools import pairwise
 from evals.evidence import CannotJudgeError, Evidence, compare, interval_level, mean_of, require, tally
 from evals.image_rows import ImageRow
 from evals.inference import cluster_means, cluster_t_interval, clustered_wilson_interval, pearson, spearman
-from evals.policy import Reference
+from evals.rule import Reference
 from evals.verdict import Verdict
 
 # A bin of one prompt says more about the prompt than about the bin.

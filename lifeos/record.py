@@ -115,7 +115,7 @@ def _hashes(release: Mapping[str, Any] | None) -> dict[str, str | None]:
 
 def _champion(release: Mapping[str, Any] | None) -> dict[str, Any] | None:
     lora = (release or {}).get("hashes", {}).get("champion")
-    return None if lora is None else {"lora": lora}
+    return None if lora is None else {"lora": lora, "decision": (release or {}).get("decision")}
 
 
 def _environment(inputs: Inputs, release: Mapping[str, Any] | None) -> dict[str, Any]:

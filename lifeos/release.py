@@ -157,7 +157,7 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         write_rows(folder / "champion_metrics.jsonl", champion_rows)
         write_rows(folder / "class_metrics.jsonl", class_rows)
     with clock.step("judge"):
-        verdicts = judge_step(
+        verdicts, decision = judge_step(
             request, persona, measurements, records, rows, champion_rows, calibration, base, class_rows
         )
     with clock.step("repro"):
@@ -166,6 +166,7 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     result["verdicts"] |= {gate: verdict.to_json() for gate, verdict in verdicts.items()}
     return {
         **result,
+        "decision": decision,
         "images": len(rows),
         "metrics": statistics(rows),
         "backend": measurements.backend_identity(),
@@ -243,23 +244,21 @@ def judge_step(
     calibration: "Calibration | None",
     base: Sequence[dict[str, Any]] | None = None,
     class_rows: Sequence[dict[str, Any]] = (),
-) -> dict[str, Verdict]:
-    """Image rows -> verdicts, by the policy; the domain of the images is what they really are."""
-    from evals.judge import judge
+) -> tuple[dict[str, Verdict], dict[str, Any] | None]:
+    """Image rows -> verdicts by the policy, and the decision against the champion as JSON (None where there is none).
+
+    The domain of the images is what they really are.
+    """
+    from evals.judge import champion_decision, judge
     from evals.policy import load_policy
 
     sizes = {tuple(record["size"]) for record in records}
     domain = release_domain(persona, request["content"]["base"], next(iter(sizes))) if len(sizes) == 1 else None
-    return judge(
-        rows,
-        calibration,
-        load_policy(Path(request["policy"])),
-        champion_rows or None,
-        backend=measurements.backend_identity(),
-        domain=domain,
-        base_rows=base,
-        class_rows=class_rows or None,
-    )
+    policy, champion = load_policy(Path(request["policy"])), champion_rows or None
+    bound = {"backend": measurements.backend_identity(), "domain": domain}
+    verdicts = judge(rows, calibration, policy, champion, **bound, base_rows=base, class_rows=class_rows or None)
+    decision = champion_decision(rows, calibration, policy, champion, **bound)
+    return verdicts, None if decision is None else decision.to_json()
 
 
 def repro_step(

@@ -58,7 +58,7 @@ def judged(row_calibration, healthy_rows, base_rows):
     """Judge rows under the shipped policy with a calibration that fits them."""
 
     def run(rows, champion_rows=(), calibration=row_calibration, policy=None, given_base=None):
-        champion = healthy_rows(name="champion") if champion_rows == () else champion_rows
+        champion = healthy_rows(0.84, "champion") if champion_rows == () else champion_rows
         return judge(
             rows,
             calibration,

@@ -6,7 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from evals.errors import InputError
-from evals.policy import DEFAULT_POLICY, Reference, load_policy, parse_policy, row_gates
+from evals.policy import DEFAULT_POLICY, load_policy, parse_policy, row_gates
+from evals.rule import Reference
 
 DATA = tomllib.loads(DEFAULT_POLICY.read_text(encoding="utf-8"))
 

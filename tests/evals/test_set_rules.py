@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from evals.evidence import CannotJudgeError, Evidence
 from evals.image_rows import parse_rows
-from evals.policy import Reference, Rule
+from evals.rule import Reference, Rule
 from evals.set_rules import SET_RULES
 from evals.verdict import Outcome
 

@@ -151,7 +151,9 @@ def sample(plan, base, lora, store, progress):
             burnt = request.strength > behaviour.get("burns_above", 1.5)
             named = TRIGGER in request.prompt.text or behaviour.get("bleeds", False)
             who = 99 if burnt else behaviour["identity"] if named else 3000 + seed % 1000
-            png = encode_png(portrait(who, seed, turn=6 if request.seed % 2 else -6))
+            png = encode_png(
+                portrait(who, seed, behaviour.get("spread", 0.35), turn=6 if request.seed % 2 else -6)
+            )
             what = "sample" if request.strength == 1.0 else "control"
             log(Path(store).parent, f"{what} {request.prompt.id} {request.seed}")
             ImageStore(store).put(key, png, {})

@@ -219,9 +219,12 @@ class TestAgainstTheBase:
 
 
 def test_a_champion_shares_prompts_and_noise(inputs, tmp_path):
-    worse = simulation.write_lora(tmp_path / "champion.safetensors", identity=1, note="older")
-    found = outcomes(walked(replace(inputs, champion=str(worse))))
-    assert found["champion"] in (Outcome.PASSED, Outcome.FAILED)
+    worse = simulation.write_lora(tmp_path / "champion.safetensors", identity=1, spread=0.42)
+    result = walked(replace(inputs, champion=str(worse)))
+    assert outcomes(result)["champion"] is Outcome.PASSED, result["verdicts"]["champion"]["reason"]
+    decision = result["decision"]
+    assert (decision["verdict"], decision["prompts"]) == ("approve", 8)
+    assert decision["reason"] == result["verdicts"]["champion"]["reason"]
     assert len([line for line in work(inputs) if line.startswith("sample")]) == 48
 
 

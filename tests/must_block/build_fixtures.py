@@ -74,6 +74,11 @@ def rows(likeness=USUAL, name="candidate"):
     return made
 
 
+def older():
+    """A champion a little less like the person: every healthy candidate is shown to be better."""
+    return rows(USUAL - 0.02, "champion")
+
+
 def base_rows():
     """The base without a LoRA on the same prompts, other seeds."""
     kept = ("clip_score",)
@@ -93,22 +98,28 @@ def breach(metric, value, count):
 
 def fixtures():
     """Fixture by gate id; "healthy" breaches none."""
-    lower_mean, equal_champion = rows(0.805), rows(0.805, "champion")
-    for lowered in (lower_mean, equal_champion):
-        lowered[0]["metrics"]["likeness"] = 0.60
+    lower_mean, lower_champion = rows(0.805), rows(0.785, "champion")
+    for lowered, value in ((lower_mean, 0.60), (lower_champion, 0.58)):
+        lowered[0]["metrics"]["likeness"] = value
+    plastic = breach("skin_z", -5.0, 4)
+    # As plastic itself, or the candidate would be worse than the champion too.
+    plastic_champion = [
+        {**row, "metrics": {**row["metrics"], "skin_z": own["metrics"]["skin_z"]}}
+        for row, own in zip(older(), plastic, strict=True)
+    ]
     cases = {
-        "healthy": ("nothing: every gate passes", rows(), rows(name="champion")),
-        "face_rate": ("two faces in 2 of 24 images", breach("face_count", 2.0, 2), rows(name="champion")),
+        "healthy": ("nothing: every gate passes", rows(), older()),
+        "face_rate": ("two faces in 2 of 24 images", breach("face_count", 2.0, 2), older()),
         "likeness": (
             "one image far below pulls the mean under tau, too few for the tail",
             lower_mean,
-            equal_champion,
+            lower_champion,
         ),
-        "likeness_tail": ("2 of 24 images below tau", breach("likeness", 0.78, 2), rows(name="champion")),
-        "skin_realism": ("4 of 24 images far outside the band", breach("skin_z", -5.0, 4), rows(name="champion")),
-        "copy_image": ("one training photo", breach("copy_image", 1.0, 1), rows(name="champion")),
-        "clip_score": ("two prompts that are not followed at all", breach("clip_score", 0.0, 6), rows(name="champion")),
-        "image_flat": ("one black image", breach("flat", 1.0, 1), rows(name="champion")),
+        "likeness_tail": ("2 of 24 images below tau", breach("likeness", 0.79, 2), older()),
+        "skin_realism": ("4 of 24 images far outside the band", plastic, plastic_champion),
+        "copy_image": ("one training photo", breach("copy_image", 1.0, 1), older()),
+        "clip_score": ("two prompts that are not followed at all", breach("clip_score", 0.0, 6), older()),
+        "image_flat": ("one black image", breach("flat", 1.0, 1), older()),
         "champion": ("less like by .04 on every prompt", rows(), rows(0.90, "champion")),
     }
     return {
