@@ -50,6 +50,19 @@ class Evidence:
         assert self.rule.missing_value is not None
         return [self.rule.missing_value if value is None else value for value in self.values()]
 
+    def hits(self) -> list[bool]:
+        """Return, for a rule that counts a share, which rows count; a missing metric never counts in its own favour."""
+        rule = self.rule
+        if rule.statistic == "rate":
+            against = rule.direction == "at_most"
+            hits = [against if value is None else value == rule.equals for value in self.values()]
+            if rule.requires is None:
+                return hits
+            return [hit and row.metrics[rule.requires] is not None for hit, row in zip(hits, self.rows, strict=True)]
+        assert rule.limit is not None
+        limit, below = self.number(rule.limit), rule.statistic == "share_below"
+        return [value is None or (value < limit if below else value > limit) for value in self.values()]
+
     def missing_note(self) -> str:
         """Return in words how many rows lack the metric, how they count and why they lack it; empty where none does."""
         missing = [row for row in self.rows if row.metrics[self.rule.metric] is None]

@@ -1,12 +1,12 @@
 """Image rows to statistics to policy to verdicts, in that order and nowhere else."""
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from statistics import median
 from typing import Any
 
+from evals.bench import Bench
 from evals.calibration import Calibration
-from evals.decision import Decision, decide
+from evals.decision import Decision
 from evals.errors import InputError
 from evals.evidence import CannotJudgeError, Evidence, compare, interval_level, mean_of, require, tally
 from evals.image_rows import ImageRow, parse_rows
@@ -17,7 +17,7 @@ from evals.inference import (
     quantile_bounds,
 )
 from evals.policy import Policy
-from evals.rule import Reference, Rule
+from evals.rule import Rule
 from evals.set_rules import SET_RULES
 from evals.verdict import Interval, Outcome, Verdict, failed, not_evaluated, passed
 
@@ -54,7 +54,7 @@ def judge(
         class_rows: image rows of the LoRA on prompts less the trigger, for the rules that ask for them.
     """
     try:
-        bench = _Bench.of(rows, calibration, policy, champion_rows, backend, domain, base_rows, class_rows)
+        bench = Bench.of(rows, calibration, policy, champion_rows, backend, domain, base_rows, class_rows)
     except InputError as error:
         return {gate: not_evaluated(str(error)) for gate in policy.rules}
     verdicts: dict[str, Verdict] = {}
@@ -91,7 +91,7 @@ def champion_decision(
     if rule is None:
         return None
     try:
-        bench = _Bench.of(rows, calibration, policy, champion_rows, backend, domain)
+        bench = Bench.of(rows, calibration, policy, champion_rows, backend, domain)
         return bench.decision(bench.evidence(rule))
     except (InputError, CannotJudgeError):
         return None
@@ -123,63 +123,6 @@ def statistics(rows: Iterable[Mapping[str, Any]], level: float = 0.95) -> dict[s
     return table
 
 
-@dataclass(frozen=True)
-class _Bench:
-    """Everything that lies before the judge, checked once."""
-
-    rows: list[ImageRow]
-    calibration: Calibration | None
-    level: float
-    champion: list[ImageRow] | None
-    base: list[ImageRow] | None
-    of_class: list[ImageRow] | None
-    unbound: str | None  # why the calibration is not one for these rows
-
-    @classmethod
-    def of(
-        cls,
-        rows: Iterable[Mapping[str, Any]],
-        calibration: Calibration | None,
-        policy: Policy,
-        champion: Iterable[Mapping[str, Any]] | None,
-        backend: Mapping[str, Any] | None,
-        domain: Mapping[str, Any] | None,
-        base: Iterable[Mapping[str, Any]] | None = None,
-        of_class: Iterable[Mapping[str, Any]] | None = None,
-    ) -> "_Bench":
-        return cls(
-            rows=parse_rows(rows),
-            calibration=calibration,
-            level=policy.level,
-            champion=None if champion is None else parse_rows(champion),
-            base=None if base is None else parse_rows(base),
-            of_class=None if of_class is None else parse_rows(of_class),
-            unbound="there is no calibration" if calibration is None else calibration.mismatch(backend, domain),
-        )
-
-    def evidence(self, rule: Rule) -> Evidence:
-        if rule.rows == "class" and self.of_class is None:
-            raise CannotJudgeError("no images were drawn from prompts without the trigger")
-        judged = self.of_class if rule.rows == "class" and self.of_class is not None else self.rows
-        require(judged, rule, "images")
-        if rule.needs_calibration and self.unbound is not None:
-            raise CannotJudgeError(self.unbound)
-        return Evidence(judged, rule, self.level, self._number, self.base)
-
-    def decision(self, evidence: Evidence) -> Decision:
-        if self.champion is None:
-            raise CannotJudgeError("there are no champion rows to compare with")
-        return decide(evidence, self.champion)
-
-    def _number(self, reference: Reference) -> float:
-        if reference.key is None:
-            return reference.number
-        value = None if self.calibration is None else self.calibration.threshold(reference.key)
-        if value is None:
-            raise CannotJudgeError(f"the calibration holds no {reference.key}")
-        return value + reference.number
-
-
 def _single(evidence: Evidence) -> Verdict:
     if evidence.rule.statistic in SET_RULES:
         return SET_RULES[evidence.rule.statistic](evidence)
@@ -194,18 +137,14 @@ def _single(evidence: Evidence) -> Verdict:
 
 def _share(evidence: Evidence) -> Verdict:
     rule = evidence.rule
+    hits = evidence.hits()
     if rule.statistic == "rate":
-        against = rule.direction == "at_most"
-        hits = [against if value is None else value == rule.equals for value in evidence.values()]
-        if rule.requires is not None:
-            hits = [h and row.metrics[rule.requires] is not None for h, row in zip(hits, evidence.rows, strict=True)]
         what = f"{rule.metric} is {rule.equals:g}"
         against_it = [_why_not(row, rule) for row, hit in zip(evidence.rows, hits, strict=True) if not hit]
-        others = f" ({tally(against_it)})" if against_it and not against else ""
+        others = f" ({tally(against_it)})" if against_it and rule.direction != "at_most" else ""
     else:
         assert rule.limit is not None
         limit, below = evidence.number(rule.limit), rule.statistic == "share_below"
-        hits = [v is None or (v < limit if below else v > limit) for v in evidence.values()]
         what, others = f"{rule.metric} {'below' if below else 'above'} {limit:.4g} ({rule.limit.source})", ""
     share = sum(hits) / len(hits)
     interval = clustered_wilson_interval(hits, evidence.prompts, interval_level(evidence))

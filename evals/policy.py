@@ -69,22 +69,44 @@ STATISTICS = tuple(_OWN_KEYS)
 
 
 @dataclass(frozen=True)
+class Sequential:
+    """When sampling may stop early because the whole plan could no longer pass.
+
+    Args:
+        gates: ids of the rules that may stop it.
+        error: chance, over all of them and every look, of stopping for a gate that the whole plan would pass.
+        block: prompts drawn between two looks.
+    """
+
+    gates: tuple[str, ...]
+    error: float
+    block: int
+
+
+@dataclass(frozen=True)
 class Policy:
     """All rules of one policy file.
 
     Args:
         level: confidence of intervals, in (0, 1); a compared bound is one-sided at this level.
         rules: one a gate, keyed by gate id, in the order of ``row_gates()``.
+        sequential: None: the whole plan is always drawn.
     """
 
     level: float
     rules: dict[str, Rule]
+    sequential: Sequential | None = None
 
     @property
     def content_hash(self) -> str:
         """SHA-256 over what the policy says: comments, order and layout of the file do not move it."""
         return hash_json(
-            {"schema": SCHEMA, "level": self.level, "rules": {k: asdict(r) for k, r in self.rules.items()}}
+            {
+                "schema": SCHEMA,
+                "level": self.level,
+                "rules": {gate: asdict(rule) for gate, rule in self.rules.items()},
+                "sequential": None if self.sequential is None else asdict(self.sequential),
+            }
         )
 
 
@@ -166,7 +188,7 @@ def parse_policy(data: dict[str, Any], name: str = "policy") -> Policy:
         InputError: as ``load_policy``.
     """
     reader = _Reader(name)
-    reader.keys("the file", data, {"schema", "level", "gates"}, set())
+    reader.keys("the file", data, {"schema", "level", "gates"}, {"sequential"})
     if data["schema"] != SCHEMA:
         raise reader.error("schema", SCHEMA, data["schema"])
     level = reader.number("level", data["level"])
@@ -176,7 +198,22 @@ def parse_policy(data: dict[str, Any], name: str = "policy") -> Policy:
     if not isinstance(data["gates"], dict):
         raise reader.error("gates", "a table a gate", data["gates"])
     reader.keys("gates", data["gates"], set(row_gates()), set())
-    return Policy(level, {gate: _parse_rule(reader, gate, data["gates"][gate]) for gate in row_gates()})
+    rules = {gate: _parse_rule(reader, gate, data["gates"][gate]) for gate in row_gates()}
+    return Policy(level, rules, _parse_sequential(reader, data["sequential"], rules) if "sequential" in data else None)
+
+
+def _parse_sequential(reader: "_Reader", row: Any, rules: dict[str, Rule]) -> Sequential:
+    if not isinstance(row, dict):
+        raise reader.error("sequential", "a table", row)
+    reader.keys("sequential", row, {"gates", "error", "block"}, set())
+    known = tuple(gate for gate, rule in rules.items() if rule.can_stop)
+    gates = [reader.choice("sequential.gates", gate, known) for gate in reader.list("sequential.gates", row["gates"])]
+    if not gates or len(set(gates)) < len(gates):
+        raise reader.error("sequential.gates", "one gate or more, each once", ", ".join(gates))
+    error = reader.number("sequential.error", row["error"])
+    if not 0.0 < error <= 0.05:
+        raise reader.error("sequential.error", "a number above 0, at most 0.05", error)
+    return Sequential(tuple(gates), error, reader.count("sequential.block", row["block"]))
 
 
 def _parse_rule(reader: "_Reader", gate: str, row: Any) -> Rule:

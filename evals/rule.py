@@ -116,6 +116,15 @@ class Rule:
         return (own, *self.also)
 
     @property
+    def can_stop(self) -> bool:
+        """Whether early sampling can settle it: a share, or a mean that must be reached, of the plan's own images."""
+        if self.rows != "plan" or self.compares != "point":
+            return False
+        if self.statistic == "mean_by_prompt":
+            return self.direction == "at_least" and self.missing_value is not None and self.scale is None
+        return self.statistic in ("rate", "share_below", "share_above", "median_in_band")
+
+    @property
     def needs_calibration(self) -> bool:
         """True for every rule on a metric that is measured against the persona's references or compared with the
         base's, or with a number of the calibration.

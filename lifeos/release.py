@@ -8,15 +8,15 @@ import sys
 import time
 from collections.abc import Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from evals.atomic import write_json, write_text
 from evals.content_hash import canonical_json, hash_file, hash_json
+from evals.early_stop import stopped_verdicts
 from evals.verdict import Verdict, failed, not_evaluated, passed
-from lifeos.base_images import class_plan
 from lifeos.child import child_main, obtain
 from lifeos.errors import InputError
 from lifeos.expressions import reader_of
@@ -26,6 +26,7 @@ from lifeos.judged_rows import JudgedRows
 from lifeos.known_answers import instrument_key, remembered
 from lifeos.measure import ImageToMeasure, Measurements, likeness_of
 from lifeos.progress import Progress, progress_writer
+from lifeos.release_images import champion_step, class_step, missing_images, sample_by_blocks
 from lifeos.release_inputs import describe, load_engine, release_domain, release_plan, repeated_part
 
 if TYPE_CHECKING:
@@ -142,9 +143,10 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     judged = JudgedRows.of_persona(persona, measurements, calibration, training, artifacts, engine, progress)
     base = judged.base_rows()
     with clock.step("sample"):
-        images, made = sample_step(request, persona, lora, engine, progress)
-        champion_images, made_champion = champion_step(request, persona, engine, progress)
-        class_images, made_class = class_step(request, persona, lora, base, engine, progress)
+        images, made, stop = sample_by_blocks(request, persona, lora, engine, progress, judged, policy)
+        # What is rejected already needs no other pictures: each of them would only cost.
+        champion_images, made_champion = ([], 0) if stop else champion_step(request, persona, engine, progress)
+        class_images, made_class = ([], 0) if stop else class_step(request, persona, lora, base, engine, progress)
     with clock.step("faces"):
         records = measurements.of_all([image.path for image in images], progress, "faces")
         champion_records = measurements.of_all([image.path for image in champion_images], progress, "champion's faces")
@@ -160,19 +162,24 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         verdicts, decision = judge_step(
             request, persona, measurements, records, rows, champion_rows, calibration, base, class_rows
         )
+    if stop is not None:
+        verdicts = stopped_verdicts(verdicts, stop)
     with clock.step("repro"):
-        if lora is not None:
+        if lora is not None and stop is not None:
+            verdicts["repro"] = not_evaluated(f"nothing was rendered again: {stop.note}")
+        elif lora is not None:
             verdicts["repro"] = repro_step(persona, lora, engine, measurements, calibration, images, records, artifacts)
     result["verdicts"] |= {gate: verdict.to_json() for gate, verdict in verdicts.items()}
     return {
         **result,
         "decision": decision,
+        "stopped": None if stop is None else asdict(stop),
         "images": len(rows),
         "metrics": statistics(rows),
         "backend": measurements.backend_identity(),
         "made": {
             "trained": trained or began["lora_missing"],
-            "images": max(made + made_champion + made_class, began["images_missing"]),
+            "images": max(made + made_champion + made_class, _made_since(began, request, persona, engine)),
         },
         "durations": clock.seconds,
     }
@@ -189,42 +196,6 @@ def train_step(request: Mapping[str, Any], engine: ModuleType, progress: Progres
 def weights_step(lora: Path | None, persona: "Persona", engine: ModuleType) -> dict[str, Verdict]:
     """LoRA file -> verdicts of the weights gates; none for finished images."""
     return {} if lora is None else dict(engine.inspect(lora, persona.base, persona.family))
-
-
-def sample_step(
-    request: Mapping[str, Any], persona: "Persona", lora: Path | None, engine: ModuleType, progress: Progress
-) -> tuple[list[ImageToMeasure], int]:
-    """Plan x LoRA -> image files, and how many were made just now; finished images are themselves."""
-    if request["images"] is not None:
-        from lifeos.finished_images import read_images
-
-        return [ImageToMeasure(i.path, i.prompt, i.seed) for i in read_images(Path(request["images"]))], 0
-    sampled = engine.sample(release_plan(persona), persona.base, lora, _store(request), progress)
-    return [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images], int(sampled.made)
-
-
-def champion_step(
-    request: Mapping[str, Any], persona: "Persona", engine: ModuleType, progress: Progress
-) -> tuple[list[ImageToMeasure], int]:
-    """The same plan and noise with the champion's LoRA; no images in a first release."""
-    if request["champion"] is None:
-        return [], 0
-    return sample_step({**request, "images": None}, persona, Path(request["champion"]), engine, progress)
-
-
-def class_step(
-    request: Mapping[str, Any],
-    persona: "Persona",
-    lora: Path | None,
-    base: Sequence[Mapping[str, Any]] | None,
-    engine: ModuleType,
-    progress: Progress,
-) -> tuple[list[ImageToMeasure], int]:
-    """A tenth of the plan more, without the trigger; none for finished images or where nobody knows the base's own."""
-    if lora is None or base is None:
-        return [], 0
-    sampled = engine.sample(class_plan(persona), persona.base, lora, _store(request), progress)
-    return [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images], int(sampled.made)
 
 
 def calibration_step(persona: "Persona") -> "Calibration | None":
@@ -331,19 +302,18 @@ def _begin(folder: Path, request: Mapping[str, Any], persona: "Persona", engine:
         pass
     began = {"run": request["run"], "lora_missing": False, "images_missing": 0}
     if request["lora"] is not None:
-        began["images_missing"] = _missing(request, persona, Path(request["lora"]), engine)
+        began["images_missing"] = missing_images(request, persona, Path(request["lora"]), engine)
     elif request["recipe"] is not None:
         began["lora_missing"] = not engine.is_trained(Path(request["recipe"]), Path(request["artifacts"]))
     write_json(path, began)
     return began
 
 
-def _missing(request: Mapping[str, Any], persona: "Persona", lora: Path, engine: ModuleType) -> int:
-    return int(engine.missing(release_plan(persona), persona.base, lora, _store(request)))
-
-
-def _store(request: Mapping[str, Any]) -> Path:
-    return Path(request["artifacts"]) / "samples"
+def _made_since(began: Mapping[str, Any], request: Mapping[str, Any], persona: "Persona", engine: ModuleType) -> int:
+    """How many images of the plan were missing when this run first started and are there now."""
+    if not began["images_missing"]:
+        return 0
+    return int(began["images_missing"]) - missing_images(request, persona, Path(request["lora"]), engine)
 
 
 def _remove_store(store: Path) -> None:

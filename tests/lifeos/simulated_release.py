@@ -178,7 +178,7 @@ def write_recipe(folder, **behaviour):
     return recipe
 
 
-def make_persona(folder, champion="none"):
+def make_persona(folder, champion="none", prompts=8):
     """Write a persona of identity 1 with a calibration; returns its folder."""
     persona = folder / "persona one"
     for name in ("dataset", "references"):
@@ -202,7 +202,8 @@ def make_persona(folder, champion="none"):
         f'[seeds]\na = [9]\nb = [0, 1, 2]\n[face]\nbackend = "simulated"\nfolder = "{faces.as_posix()}"\n',
         encoding="utf-8",
     )
-    lines = [f'[[b]]\nid = "B{number:02}"\ntext = "photo {number} of a {{trigger}} {{class}}"' for number in range(8)]
+    line = '[[b]]\nid = "B{0:02}"\ntext = "photo {0} of a {{trigger}} {{class}}"'
+    lines = [line.format(number) for number in range(prompts)]
     (persona / "prompts.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     calibrate(persona, folder / "calibrating")
     return persona

@@ -30,6 +30,11 @@ def persona(tmp_path_factory):
     return simulation.make_persona(tmp_path_factory.mktemp("release"))
 
 
+@pytest.fixture(scope="module")
+def persona_of_many_prompts(tmp_path_factory):
+    return simulation.make_persona(tmp_path_factory.mktemp("many"), prompts=24)
+
+
 @pytest.fixture
 def inputs(persona, tmp_path):
     options = {"persona": str(persona), "artifacts": str(tmp_path / "artifacts"), "history": str(tmp_path / "h.jsonl")}
@@ -226,6 +231,46 @@ def test_a_champion_shares_prompts_and_noise(inputs, tmp_path):
     assert (decision["verdict"], decision["prompts"]) == ("approve", 8)
     assert decision["reason"] == result["verdicts"]["champion"]["reason"]
     assert len([line for line in work(inputs) if line.startswith("sample")]) == 48
+
+
+class TestEarlyStop:
+    @pytest.fixture
+    def asked(self, persona_of_many_prompts, tmp_path):
+        older = simulation.write_lora(tmp_path / "champion.safetensors", identity=1, spread=0.42)
+        persona, artifacts = str(persona_of_many_prompts), str(tmp_path / "artifacts")
+        return read_inputs({"persona": persona, "artifacts": artifacts, "champion": str(older)}, load_project())
+
+    def test_a_hopeless_lora_costs_a_third_of_the_images_and_no_champions(self, asked, tmp_path):
+        lora = simulation.write_lora(tmp_path / "other.safetensors", identity=2)
+        asked = replace(asked, lora=lora)
+        result = walked(asked)
+        assert (result["images"], result["made"]["images"]) == (24, 24)
+        assert len([line for line in work(asked) if line.startswith("sample")]) == 24
+        assert (result["stopped"]["prompts"], result["stopped"]["planned"]) == (8, 24)
+        assert "likeness_tail" in result["stopped"]["gates"]
+        found = outcomes(result)
+        assert found["likeness"] is Outcome.FAILED
+        assert {found[gate] for gate in ("champion", "repro", "image_flat", "skin_realism")} == {Outcome.NOT_EVALUATED}
+        again = walked(asked, run="run-2")
+        assert again["made"]["images"] == 0
+        assert again["verdicts"] == result["verdicts"]
+
+    def test_a_good_one_is_drawn_whole_and_in_the_order_of_the_plan(self, asked):
+        result = walked(asked)
+        assert (result["images"], result["stopped"]) == (72, None)
+        assert outcomes(result)["champion"] is Outcome.PASSED
+        assert result["made"]["images"] == 144
+        rows = (describe(asked, simulation).folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
+        assert [json.loads(row)["prompt"] for row in rows] == sorted(json.loads(row)["prompt"] for row in rows)
+
+    def test_finished_images_are_judged_as_they_are(self, asked, tmp_path):
+        folder = tmp_path / "images"
+        for number in range(24):
+            for seed in range(3):
+                png = encode_png(simulation.portrait(2, 100 * number + seed))
+                write_bytes(folder / f"B{number:02}_seed{seed}.png", png)
+        result = walked(replace(asked, images=folder, champion="none"))
+        assert (result["images"], result["stopped"]) == (72, None)
 
 
 def test_a_second_walk_makes_nothing(inputs):
