@@ -15,7 +15,7 @@ from evals.errors import InputError
 from evals.evidence import CannotJudgeError, Evidence
 from evals.inference import cluster_means
 from evals.policy import Policy
-from evals.verdict import Outcome, Verdict
+from evals.verdict import PASSED_SO_FAR, Outcome, Verdict
 
 
 @dataclass(frozen=True)
@@ -91,7 +91,7 @@ def stopped_verdicts(verdicts: Mapping[str, Verdict], stop: EarlyStop) -> dict[s
             why = "" if p is None else f", where the plan would still pass this gate with p {p:.2g}"
             told[gate] = replace(verdict, reason=f"{verdict.reason}; {stop.note}{why}")
         elif verdict.outcome is Outcome.PASSED:
-            so_far = f"passed so far, but {stop.note}: {verdict.reason}"
+            so_far = f"{PASSED_SO_FAR}, but {stop.note}: {verdict.reason}"
             told[gate] = replace(verdict, outcome=Outcome.NOT_EVALUATED, reason=so_far)
         else:
             told[gate] = replace(verdict, reason=f"{verdict.reason}; {stop.note}")

@@ -6,6 +6,10 @@ from enum import StrEnum
 from typing import Any, Self
 
 
+PASSED_SO_FAR = "passed so far"
+"""How the reason of a gate begins that had nothing against it when sampling stopped."""
+
+
 class Outcome(StrEnum):
     """What a gate says. Only ``PASSED`` lets through; ``NOT_EVALUATED`` blocks like ``FAILED``."""
 

@@ -31,6 +31,7 @@ from lifeos.release_inputs import describe, load_engine, release_domain, release
 
 if TYPE_CHECKING:
     from evals.calibration import Calibration
+    from evals.policy import Policy
     from lifeos.persona import Persona
 
 WEIGHTS_GATES = ("weights_whole", "weights_finite", "weights_base", "weights_keys", "weights_effect")
@@ -162,8 +163,11 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         verdicts, decision = judge_step(
             request, persona, measurements, records, rows, champion_rows, calibration, base, class_rows
         )
-    if stop is not None:
-        verdicts = stopped_verdicts(verdicts, stop)
+        if stop is not None:
+            verdicts = stopped_verdicts(verdicts, stop)
+        else:
+            bound = judged_domain(request, persona, measurements, records)
+            verdicts |= null_step(instrument, champion_rows, rows, calibration, policy, bound)
     with clock.step("repro"):
         if lora is not None and stop is not None:
             verdicts["repro"] = not_evaluated(f"nothing was rendered again: {stop.note}")
@@ -223,13 +227,43 @@ def judge_step(
     from evals.judge import champion_decision, judge
     from evals.policy import load_policy
 
-    sizes = {tuple(record["size"]) for record in records}
-    domain = release_domain(persona, request["content"]["base"], next(iter(sizes))) if len(sizes) == 1 else None
     policy, champion = load_policy(Path(request["policy"])), champion_rows or None
-    bound = {"backend": measurements.backend_identity(), "domain": domain}
+    bound = judged_domain(request, persona, measurements, records)
     verdicts = judge(rows, calibration, policy, champion, **bound, base_rows=base, class_rows=class_rows or None)
     decision = champion_decision(rows, calibration, policy, champion, **bound)
     return verdicts, None if decision is None else decision.to_json()
+
+
+def judged_domain(
+    request: Mapping[str, Any], persona: "Persona", measurements: Measurements, records: Sequence[Mapping[str, Any]]
+) -> dict[str, Any]:
+    """Return the face models and the domain of the images, which a calibration must be bound to; images of several
+    sizes have no domain.
+    """
+    sizes = {tuple(record["size"]) for record in records}
+    domain = release_domain(persona, request["content"]["base"], next(iter(sizes))) if len(sizes) == 1 else None
+    return {"backend": measurements.backend_identity(), "domain": domain}
+
+
+def null_step(
+    instrument: Verdict,
+    champion_rows: Sequence[dict[str, Any]],
+    rows: Sequence[dict[str, Any]],
+    calibration: "Calibration | None",
+    policy: "Policy",
+    bound: Mapping[str, Any],
+) -> dict[str, Verdict]:
+    """One LoRA's images against each other -> the verdict of ``instrument``, and of ``champion`` where that refuses.
+
+    They are the champion's; in a first release the candidate's own, and then the rate is only told.
+    """
+    from evals.null_decisions import with_null_decisions
+
+    joined = with_null_decisions(
+        instrument, champion_rows or rows, calibration, policy, **bound, decides=bool(champion_rows)
+    )
+    refused = not_evaluated(f"the judge cannot tell one LoRA from itself ({joined.reason})")
+    return {"instrument": joined} | ({"champion": refused} if joined.blocks else {})
 
 
 def repro_step(

@@ -4,7 +4,7 @@ import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TextIO
 
-from evals.verdict import Outcome, Verdict
+from evals.verdict import PASSED_SO_FAR, Outcome, Verdict
 from lifeos.gate_report import GateResult
 from lifeos.manifest import Manifest
 from lifeos.runner import GateRun
@@ -67,13 +67,18 @@ def _show_reasons(console: "Console", run: GateRun, manifest: Manifest) -> None:
     by_reason: dict[tuple[Outcome, str], list[GateResult]] = {}
     for result in run.results:
         if result.verdict.blocks:
-            by_reason.setdefault((result.verdict.outcome, result.verdict.reason), []).append(result)
+            by_reason.setdefault((result.verdict.outcome, _cause(result.verdict.reason)), []).append(result)
     for (outcome, reason), results in by_reason.items():
         names = ", ".join(_name(result) for result in results)
         row = manifest.row(results[0].id) if len(results) == 1 else None
         purpose = f" (a pass would prove: {row.proves})" if row is not None else ""
         text = f"{outcome.value.replace('_', ' ')}: {names}: {reason}{purpose}"
         console.print(text, style=_OUTCOME_COLOURS[outcome], markup=False, highlight=False, soft_wrap=True)
+
+
+def _cause(reason: str) -> str:
+    # What twenty gates had measured when sampling stopped stands in the table; why it stopped is one cause.
+    return reason.split(": ", 1)[0] if reason.startswith(PASSED_SO_FAR) else reason
 
 
 def _name(result: GateResult) -> str:

@@ -49,6 +49,14 @@ def test_one_cause_is_said_once(tmp_path):
     assert "nothing was recorded" in text
 
 
+def test_gates_that_passed_until_sampling_stopped_share_one_line(tmp_path):
+    stopped = "passed so far, but sampling stopped after 8 of 24 prompts"
+    results = [(name, "hard", not_evaluated(f"{stopped}: {name} of 32 images")) for name in ("face_rate", "copy_image")]
+    text = shown(tmp_path, results, "rejected")
+    assert f"not evaluated: face_rate, copy_image: {stopped}\n" in text
+    assert "of 32 images" not in text
+
+
 def test_a_terminal_gets_colours(tmp_path, monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
