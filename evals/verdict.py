@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any, Self
 
-
 PASSED_SO_FAR = "passed so far"
 """How the reason of a gate begins that had nothing against it when sampling stopped."""
 

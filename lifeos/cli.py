@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lifeos import history_cli
+from lifeos import champion_cli, history_cli
 from lifeos.errors import InputError
 from lifeos.pods import pods_cli
 
@@ -230,6 +230,12 @@ def new_persona(
         not no_faces, face_backend, face_folder,
     )  # fmt: skip
     return run_new_persona(request, project.root, artifacts or project.path("artifacts"), as_json=as_json)
+
+
+app.command("promote-lora")(champion_cli.promote_lora)
+app.command("adopt-champion")(champion_cli.adopt_champion)
+app.command("fetch-champion")(champion_cli.fetch_champion)
+app.command("check-champion")(champion_cli.check_champion)
 
 
 @app.command("lint-dataset")

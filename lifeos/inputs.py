@@ -84,8 +84,10 @@ def read_inputs(options: dict[str, Any], project: Project | None = None) -> Inpu
     return inputs
 
 
-def champion_file(inputs: Inputs) -> Path | None:
-    """Return the promoted LoRA that the option or else the persona names; None declares a first release.
+def declared_champion(inputs: Inputs) -> Path | None:
+    """Return what the option or else the persona names as champion: a LoRA or a ``champion.json``; None for none.
+
+    Nothing is opened or verified.
 
     Raises:
         InputError: the persona must be asked and cannot be read.
@@ -95,6 +97,20 @@ def champion_file(inputs: Inputs) -> Path | None:
     if inputs.champion is not None:
         return None if inputs.champion == NO_CHAMPION else Path(inputs.champion).absolute()
     return load_persona(inputs.persona, inputs.project.root).champion_file
+
+
+def champion_file(inputs: Inputs) -> Path | None:
+    """Return the LoRA to compare with, verified where a ``champion.json`` names it; None declares a first release.
+
+    Raises:
+        InputError: the persona or ``champion.json`` cannot be read, or the file is not there with the right bytes.
+    """
+    named = declared_champion(inputs)
+    if named is None or named.suffix != ".json":
+        return named
+    from lifeos.champion import champion_lora
+
+    return champion_lora(named, inputs.artifacts)
 
 
 def declared_needs(inputs: Inputs, phase: str) -> frozenset[str]:
@@ -135,7 +151,7 @@ def _needs_of_persona(inputs: Inputs) -> set[str]:
 
     persona = load_persona(inputs.persona, inputs.project.root)
     known = {
-        "champion": champion_file(inputs),
+        "champion": declared_champion(inputs),
         "clip": persona.clip_folder,
         "second_faces": persona.second_folder,
     }
