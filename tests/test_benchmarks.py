@@ -1,12 +1,16 @@
 """The benchmarks' table and what they make of a run; nothing is timed here."""
 
+import json
 import math
+from pathlib import Path
 
 import pytest
 
 from benchmarks.__main__ import NAMES, chosen, main
 from benchmarks.batched_sampling import limited_plan
 from benchmarks.batched_sampling import lines_of as batched_lines
+from benchmarks.decision_simulation import simulate
+from benchmarks.decision_simulation import tables as simulated_tables
 from benchmarks.fresh_clone import FRESH, TARGET_SECONDS, UNCHANGED, _lines, parts_of
 from benchmarks.gate_command import GateCommand, judged
 from benchmarks.interleave import interleaved
@@ -244,3 +248,26 @@ def test_no_two_pictures_that_are_measured_are_one(tmp_path):
     assert len({path.read_bytes() for path in paths}) == 40
     with pytest.raises(InputError, match="no"):
         write_pictures([tmp_path / "empty"], 1, tmp_path / "more")
+
+
+class TestDecisionSimulation:
+    def test_the_page_shows_what_was_simulated(self):
+        folder = Path(__file__).parents[1] / "docs"
+        found = json.loads((folder / "decision-simulation.json").read_text(encoding="utf-8"))
+        page = (folder / "decision.md").read_text(encoding="utf-8")
+        for table in simulated_tables(found).split("\n\n"):
+            assert table in page
+        assert all(row["upper"] <= row["limit"] == 0.055 for row in found["false_promotion"])
+        assert all(row["runs"] >= 10_000 for row in found["false_promotion"])
+        assert all(row["wrongly_stopped"] <= 0.01 * row["passing"] for row in found["early_stop"])
+
+    def test_a_small_simulation_says_the_same_twice_and_tells_true_from_false(self):
+        found = simulate(60)
+        assert found == simulate(60)
+        assert found != simulate(60, seed=1)
+        equal, worse, _ = found["false_promotion"]
+        assert equal["rate"] <= 0.2
+        assert worse["promoted"] == 0
+        by_case = {row["case"].split(" (")[0]: row for row in found["early_stop"]}
+        assert by_case["good"]["stopped"] == 0
+        assert by_case["base without a LoRA"]["mean_images"] == 32
