@@ -6,6 +6,7 @@ tenth of the plan is drawn more: the same prompts and noise with the LoRA, to se
 
 import math
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,7 +44,8 @@ def class_plan(persona: "Persona") -> "SamplePlan":
     prompts = persona.prompts_b
     images = len(prompts) * len(persona.seeds.b)
     count = min(len(prompts), max(FEWEST_CLASS_IMAGES, int(CLASS_SHARE * images)))
-    return _plan(persona, [prompts[number * len(prompts) // count] for number in range(count)], 1)
+    plan = _plan(persona, [prompts[number * len(prompts) // count] for number in range(count)], 1)
+    return replace(plan, strength=persona.sampler.strength)
 
 
 def class_prompts(persona: "Persona") -> dict[str, str]:

@@ -82,7 +82,7 @@ class JudgedRows:
             # CLIP knows no trigger, so both are scored against the prompt without it.
             clip = self.clip.of_all(paths, [plain[image.prompt] for image in images], self.progress)
         return image_rows(
-            images, records, self.training, self.calibration, prompts=texts,
+            images, records, self.training, self.calibration, self.persona.sampler.strength, prompts=texts,
             readable=words_of(self.measurements.reader), second=second, clip=clip,
         )  # fmt: skip
 

@@ -37,7 +37,7 @@ class Prompt(_Strict):
 
 
 class Sampler(_Strict):
-    """How an image is rendered: sampler name, steps, guidance scale, size in pixels, arithmetic of the denoiser."""
+    """How an image is rendered: sampler, steps, guidance scale, size in pixels, arithmetic, factor on the LoRA."""
 
     name: _Text
     steps: Annotated[int, Field(ge=1, le=1000)]
@@ -45,6 +45,7 @@ class Sampler(_Strict):
     width: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     height: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     dtype: ComputeDtype = "float32"
+    strength: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
 
 
 class Seeds(_Strict):

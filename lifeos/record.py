@@ -13,6 +13,7 @@ from lifeos.errors import InputError
 from lifeos.gate_report import GateResult
 from lifeos.inputs import Inputs
 from lifeos.release_inputs import package_versions
+from lifeos.selection import selection_of
 
 # Files that a run itself writes: they make no checkout dirty.
 _OWN_FILES = ("eval_history.jsonl", "champion.json")
@@ -50,17 +51,19 @@ def record_run(
         known = [row for row in history.read(inputs.history) if row.get("run_id") == run_id]
         if known:
             return str(known[0]["id"])
+    persona = _persona_name(inputs)
     scorecard = build_scorecard(
         time=finished.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         phase=phase,
         run_id=run_id,
-        persona=_persona_name(inputs),
+        persona=persona,
         **git_state(inputs.project.root, (inputs.history, inputs.artifacts)),
         hashes=_hashes(release),
         gates=[result.to_json() for result in results],
         metrics=(release or {}).get("metrics", {}),
         champion=_champion(release),
         release=(release or {}).get("folder"),
+        selection=selection_of(inputs.history, _hashes(release)["lora"], persona),
         face_backend=(release or {}).get("backend"),
         environment=_environment(inputs, release),
         durations={"total": (finished - started).total_seconds(), **_durations(release, run_id)},

@@ -55,7 +55,7 @@ def sample_by_blocks(
         images = [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images]
         records = judged.measurements.of_all([image.path for image in images], progress, "a look at the faces")
         # Only what is measured on each image by itself: an early stop asks neither CLIP nor a second backend.
-        rows = image_rows(images, records, judged.training, judged.calibration)
+        rows = image_rows(images, records, judged.training, judged.calibration, persona.sampler.strength)
         stop = early_stop(
             rows, judged.calibration, policy, order,
             backend=judged.measurements.backend_identity(), domain=domain,

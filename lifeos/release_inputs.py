@@ -108,9 +108,15 @@ def describe(inputs: Inputs, engine: ModuleType) -> ReleaseInputs:
 
 
 def release_plan(
-    persona: Persona, prompts: Sequence[str] | None = None, seeds: Sequence[int] | None = None, strength: float = 1.0
+    persona: Persona,
+    prompts: Sequence[str] | None = None,
+    seeds: Sequence[int] | None = None,
+    strength: float | None = None,
 ) -> Any:
-    """Return the ``SamplePlan`` of prompt set B, or of some of its prompts (by id) and seeds, at a LoRA strength."""
+    """Return the ``SamplePlan`` of prompt set B, or of some of its prompts (by id) and seeds.
+
+    ``strength`` is the factor on the LoRA; None is the persona's own.
+    """
     from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 
     chosen = [prompt for prompt in persona.prompts_b if prompts is None or prompt.id in prompts]
@@ -122,7 +128,7 @@ def release_plan(
         guidance=persona.sampler.guidance,
         width=persona.sampler.width,
         height=persona.sampler.height,
-        strength=strength,
+        strength=persona.sampler.strength if strength is None else strength,
         dtype=resolve_dtype(persona.sampler.dtype),
         family=persona.family,
     )

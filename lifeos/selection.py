@@ -1,0 +1,156 @@
+"""Choosing among checkpoints and strengths on prompt set A, and remembering among how many."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from types import ModuleType
+from typing import TYPE_CHECKING, Any
+
+from evals.content_hash import hash_file, hash_folder, hash_json
+from evals.history import append, read
+from evals.scorecard import compact_time, row_id
+from evals.selection import Candidate, Selection, measured_candidate, select
+from lifeos.errors import InputError
+from lifeos.measure import ImageToMeasure, Measurements, image_rows
+from lifeos.progress import Progress
+from lifeos.release_inputs import release_plan
+
+if TYPE_CHECKING:
+    from lifeos.inputs import Inputs
+    from lifeos.lora.sample_plan import SamplePlan
+    from lifeos.persona import Persona
+
+SCHEMA = "lifeos.selection/1"
+Sample = Callable[["SamplePlan", Path, Path], Sequence[ImageToMeasure]]
+
+
+def choose_among(
+    inputs: "Inputs", files: Sequence[Path], strengths: Sequence[float], *, time: str, progress: Progress,
+    engine: ModuleType, sample: "Sample",
+) -> tuple[Selection, dict[str, Any]]:  # fmt: skip
+    """Sample every file at every strength on set A, choose, and append what was done to the history.
+
+    Args:
+        inputs: persona, policy, history and artifacts.
+        files: LoRA files.
+        strengths: factors on the LoRA.
+        time: UTC, ``"2026-11-23T20:29:00Z"``.
+        progress: called with (stage, done, total).
+        engine: opens the face models and inspects files.
+        sample: renders a plan with a LoRA file.
+
+    Returns:
+        The selection and its row in the history.
+
+    Raises:
+        InputError: fewer than two candidates, one twice, a file that does not fit the base, no calibration, no prompt
+            set A, or one that shares a prompt or a seed with set B.
+    """
+    from evals.calibration import load_calibration
+    from evals.policy import load_policy
+    from lifeos.expressions import reader_of
+    from lifeos.lora.dataset import image_files
+    from lifeos.persona import load_persona
+
+    persona = load_persona(inputs.persona, inputs.project.root)
+    plan_of = plan_a(persona)
+    candidates = [(file, strength) for file in files for strength in strengths]
+    hashes = {file: hash_file(file) for file in files}
+    cells = {(hashes[file], strength) for file, strength in candidates}
+    if len(candidates) < 2 or len(cells) < len(candidates):
+        raise InputError(
+            f"candidates: accepted two different ones or more, got {len(cells)}; next: name more files or --strength"
+        )
+    for file in files:
+        for gate, verdict in engine.inspect(file, persona.base, persona.family).items():
+            if verdict.blocks:
+                raise InputError(f"{file}: {gate}: {verdict.reason}; next: leave it out")
+    if not persona.calibration.exists():
+        raise InputError(f"{persona.calibration}: accepted a calibration, got none there; next: lifeos calibrate "
+                         f"{persona.folder.name}")  # fmt: skip
+    calibration, policy = load_calibration(persona.calibration), load_policy(inputs.policy)
+    face_hash = hash_json([persona.face_backend, hash_folder(persona.face_folder, "**/*.onnx")])
+    measurements = Measurements(
+        inputs.artifacts, lambda: engine.open_faces(persona.face_backend, persona.face_folder), face_hash,
+        reader_of(persona.base),
+    )  # fmt: skip
+    mismatch = calibration.mismatch(measurements.backend_identity(), calibration.domain)
+    if mismatch:
+        raise InputError(f"{persona.calibration}: {mismatch}; next: lifeos calibrate {persona.folder.name}")
+    training = measurements.of_all(image_files(persona.dataset), progress, "training images")
+    measured: list[Candidate] = []
+    for number, (file, strength) in enumerate(candidates):
+        progress("candidates", number, len(candidates))
+        images = sample(plan_of(strength), persona.base, file)
+        records = measurements.of_all([image.path for image in images], progress, "faces")
+        rows = image_rows(images, records, training, calibration, strength)
+        measured.append(measured_candidate(f"{file.name} at {strength:g}", rows, calibration, policy))
+    progress("candidates", len(candidates), len(candidates))
+    chosen = select(measured)
+    kind = "strength" if len(files) == 1 else "checkpoint" if len(strengths) == 1 else "checkpoint and strength"
+    content = {
+        "schema": SCHEMA, "time": time, "persona": persona.name, "kind": kind, "of": len(candidates), "set": "A",
+        "plan": plan_of(1.0).content_hash, "policy": hash_file(inputs.policy), "optimism": chosen.optimism,
+        "calibration": hash_file(persona.calibration),
+        "candidates": [
+            {"lora": hashes[file], "strength": strength, **candidate.to_json()}
+            for (file, strength), candidate in zip(candidates, measured, strict=True)
+        ],
+        "chosen": chosen.chosen,
+    }  # fmt: skip
+    return chosen, append(inputs.history, {"id": row_id(compact_time(time), content), **content})
+
+
+def plan_a(persona: "Persona") -> Callable[[float], "SamplePlan"]:
+    """Return what makes the plan of set A at a strength.
+
+    Raises:
+        InputError: there is no set A, or it shares a prompt's text or a seed with set B: then B would not be untouched.
+    """
+    from lifeos.lora.sample_plan import PlannedPrompt
+
+    if not persona.prompts_a:
+        raise InputError(f"{persona.prompts}: accepted a prompt set A to choose on, got none; next: add [[a]] prompts")
+    shared = {prompt.text for prompt in persona.prompts_a} & {prompt.text for prompt in persona.prompts_b}
+    seeds = set(persona.seeds.a) & set(persona.seeds.b)
+    if shared or seeds:
+        got = f"the prompt {min(shared)!r}" if shared else f"seed {min(seeds)}"
+        raise InputError(f"{persona.folder}: accepted sets A and B apart, got {got} in both; next: change set A")
+    prompts = tuple(PlannedPrompt(prompt.id, persona.fill(prompt)) for prompt in persona.prompts_a)
+
+    def plan(strength: float) -> "SamplePlan":
+        whole: SamplePlan = release_plan(persona, strength=strength)
+        return replace(whole, prompts=prompts, seeds=tuple(persona.seeds.a))
+
+    return plan
+
+
+def selection_of(history: Path, lora: str | None, persona: str | None) -> dict[str, Any] | None:
+    """Return among how many candidates a LoRA stood when it was last chosen from, for its scorecard; None if never.
+
+    Args:
+        history: history file.
+        lora: SHA-256 of the file.
+        persona: its name.
+
+    Raises:
+        InputError: the history is corrupt.
+    """
+    if lora is None:
+        return None
+    for row in reversed(read(history)):
+        if row.get("schema") != SCHEMA or row.get("persona") != persona:
+            continue
+        places = [place for place, candidate in enumerate(row["candidates"]) if candidate["lora"] == lora]
+        if places:
+            return _told(row, places)
+    return None
+
+
+def _told(row: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any]:
+    chosen = row["chosen"] in places
+    strength = row["candidates"][row["chosen"]]["strength"] if chosen else None
+    return {
+        "kind": row["kind"], "of": row["of"], "set": row["set"], "row": row["id"], "chosen": chosen,
+        "strength": strength, "optimism": row["optimism"],
+    }  # fmt: skip
