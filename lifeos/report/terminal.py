@@ -28,6 +28,7 @@ def show_run(run: GateRun, manifest: Manifest, history: Path, stream: TextIO | N
     console = _console(stream or sys.stdout)
     console.print(_table(run, console))
     _show_reasons(console, run, manifest)
+    _show_advice(console, run)
     _show_judge(console, run)
     for reason in run.narrowed:
         console.print(f"not the whole phase: {reason}; a narrowed run approves nothing", markup=False, highlight=False)
@@ -74,6 +75,21 @@ def _show_reasons(console: "Console", run: GateRun, manifest: Manifest) -> None:
         purpose = f" (a pass would prove: {row.proves})" if row is not None else ""
         text = f"{outcome.value.replace('_', ' ')}: {names}: {reason}{purpose}"
         console.print(text, style=_OUTCOME_COLOURS[outcome], markup=False, highlight=False, soft_wrap=True)
+
+
+def _show_advice(console: "Console", run: GateRun) -> None:
+    from evals.where_to_mend import advice
+
+    release = run.release or {}
+    row = {
+        "verdict": run.verdict,
+        "gates": [result.to_json() for result in run.results],
+        "metrics": release.get("metrics"),
+        "environment": {"source": release.get("source")},
+    }
+    for found in advice(row):
+        text = f"where to mend: {found.stage}: {found.evidence}; next: {found.command}"
+        console.print(text, markup=False, highlight=False, soft_wrap=True)
 
 
 def _cause(reason: str) -> str:

@@ -57,6 +57,12 @@ def test_gates_that_passed_until_sampling_stopped_share_one_line(tmp_path):
     assert "of 32 images" not in text
 
 
+def test_a_rejection_says_where_to_mend(tmp_path):
+    text = shown(tmp_path, [("weights_finite", "hard", failed("a NaN"))], "rejected")
+    assert "where to mend: checkpoint: the file is damaged or incomplete" in text
+    assert "where to mend" not in shown(tmp_path, [("repro", "hard", failed("differs"))], "rejected")
+
+
 def test_a_terminal_gets_colours(tmp_path, monkeypatch):
     monkeypatch.setenv("TERM", "xterm-256color")
     monkeypatch.delenv("NO_COLOR", raising=False)
