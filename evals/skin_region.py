@@ -34,6 +34,7 @@ _HIGHLIGHT, _BLACK = 0.90, 0.004
 # Skin differs from the core by less than this in ln luminance (shading) and in ln ratios of the colours (hair, lips,
 # background); pores and freckles stay.
 _LUMINANCE_SLACK, _COLOUR_SLACK = 0.8, 0.35
+_SMALLEST_SHOWN = 4  # pixels; a cheek cut off by the border shows nothing
 _MINIMUM_AREA = 0.2  # in squared IOD; two sides in view make 1.0
 
 Plane = NDArray[np.float32]
@@ -105,6 +106,30 @@ def find_skin(
     if share < _MINIMUM_AREA:
         return f"skin unscorable: {share:.2f} of {_MINIMUM_AREA:.2f} squared eye distances of skin in view"
     return SkinRegion(crop, distance, luminance, log_luminance, exposed, mask, area)
+
+
+def cheek_boxes(points: Points, width: int, height: int) -> list[tuple[int, int, int, int]]:
+    """Return the upright box around the cheek area of each side in view, to show what was measured.
+
+    Args:
+        points: float32 ``[5, 2]`` as in ``Face.points``, pixels.
+        width: of the image, pixels.
+        height: of the image, pixels.
+
+    Returns:
+        ``(left, top, right, bottom)`` in whole pixels inside the image, at least 4 wide and high; the larger first.
+
+    Raises:
+        ValueError: the points are not five finite, distinct ones.
+    """
+    boxes = []
+    for area in _areas(np.asarray(points, dtype=np.float64), inter_ocular_distance(points))[1::3]:
+        corners = area.corners()
+        left, top = np.maximum(np.floor(corners.min(axis=0)), 0).astype(int)
+        right, bottom = np.minimum(np.ceil(corners.max(axis=0)) + 1, (width, height)).astype(int)
+        if right - left >= _SMALLEST_SHOWN and bottom - top >= _SMALLEST_SHOWN:
+            boxes.append((int(left), int(top), int(right), int(bottom)))
+    return sorted(boxes, key=lambda box: (box[0] - box[2]) * (box[3] - box[1]))
 
 
 @dataclass(frozen=True, eq=False)

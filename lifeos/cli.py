@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lifeos import champion_cli, history_cli, mend_cli, selection_cli
+from lifeos import champion_cli, history_cli, mend_cli, report_cli, selection_cli
 from lifeos.errors import InputError
 from lifeos.pods import pods_cli
 
@@ -232,6 +232,7 @@ def new_persona(
     return run_new_persona(request, project.root, artifacts or project.path("artifacts"), as_json=as_json)
 
 
+app.command("report")(report_cli.report)
 app.command("where-to-mend")(mend_cli.where_to_mend)
 app.command("choose-checkpoint")(selection_cli.choose_checkpoint)
 app.command("promote-lora")(champion_cli.promote_lora)

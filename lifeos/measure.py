@@ -1,8 +1,9 @@
 """Image files to image rows: every picture is opened, searched for faces and embedded once, whoever asks again."""
 
 import json
+import re
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,8 +26,9 @@ if TYPE_CHECKING:
 # (the embedded base draws 128 to 256 pixels) ask for the same share of their side.
 LARGEST_MINIMUM_INTER_OCULAR = 92.0
 MINIMUM_INTER_OCULAR_SHARE = LARGEST_MINIMUM_INTER_OCULAR / 512
-RECORD_REVISION = 5
+RECORD_REVISION = 6
 """Raised when a record gains a key, so that none without it is found again."""
+_SHA256 = re.compile(r"[0-9a-f]{64}")
 
 
 @dataclass(frozen=True)
@@ -88,7 +90,8 @@ class Measurements:
 
         Keys: ``image`` (SHA-256 of the file), ``size`` [width, height], ``faces`` (count),
         ``inter_ocular`` (pixels between the eyes of the biggest face, or None), ``embedding`` or None and ``reason``,
-        ``others`` (embeddings of the next biggest faces),
+        ``others`` (embeddings of the next biggest faces), ``boxes`` ([left, top, right, bottom] of each face in pixels,
+        biggest first; may reach beyond the border) and ``points`` (five [x, y] of each face, in the same order),
         ``skin`` (feature -> number or None) or None and ``skin_reason``, ``signature`` (numbers), ``flat``,
         ``metrics`` (number or None by name) and ``metric_reasons`` of the metric families, ``corner`` (colour of the
         upper corners, CIELAB), ``expression`` (word, or None without a face or a reader).
@@ -135,6 +138,8 @@ class Measurements:
             "embedding": None if found.embedding is None else [float(x) for x in found.embedding],
             "reason": found.reason,
             "others": [[float(x) for x in row] for row in found.others],
+            "boxes": [_rounded(face.box) for face in found.faces],
+            "points": [[_rounded(point) for point in face.points] for face in found.faces],
             "skin": skin,
             "skin_reason": skin_reason,
             "signature": [float(x) for x in image_signature(image).ravel()],
@@ -144,6 +149,39 @@ class Measurements:
             "corner": list(corner_colour(image)),
             "expression": None if reader is None or points is None else reader.read(face_gradients(image, points)),
         }
+
+
+def read_record(artifacts: Path, image: str, backend: Mapping[str, Any] | None) -> dict[str, Any] | None:
+    """Return the record of an image that was measured before, without opening any face model.
+
+    Args:
+        artifacts: data folder.
+        image: SHA-256 of the image file.
+        backend: identity of the face models as ``backend_identity`` returns it; records of others are passed over.
+
+    Returns:
+        The record with the places of faces (``boxes`` and ``points``), or None where nobody wrote one.
+    """
+    if backend is None or not _SHA256.fullmatch(image):
+        return None
+    for known in sorted((artifacts / "measured").glob("*/backend.json")):
+        record = _read_json(known.parent / image[:2] / f"{image}.json")
+        if record is not None and "boxes" in record and "points" in record and _read_json(known) == dict(backend):
+            return record
+    return None
+
+
+def _read_json(path: Path) -> dict[str, Any] | None:
+    try:
+        read = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return None
+    return read if isinstance(read, dict) else None
+
+
+def _rounded(numbers: Iterable[Any]) -> list[float]:
+    # A hundredth of a pixel places a frame; more would only swell the record.
+    return [round(float(number), 2) for number in numbers]
 
 
 def families_of(image: "RgbImage", points: "Points | None", reason: str | None) -> "Measured":

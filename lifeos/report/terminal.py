@@ -124,6 +124,8 @@ def _show_row(console: "Console", run: GateRun, history: Path) -> None:
         return
     resumed = " (continues a run that was stopped)" if run.resumed else ""
     console.print(f"recorded as row {run.row}{resumed} in {history}", markup=False, highlight=False, soft_wrap=True)
+    if run.phase == "release" and (run.release or {}).get("images"):
+        console.print(f"its images beside the numbers: lifeos report {run.row}", markup=False, highlight=False)
 
 
 def _show_verdict(console: "Console", run: GateRun) -> None:

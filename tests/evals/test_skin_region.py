@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from evals.faces.align import TEMPLATE
-from evals.skin_region import WORKING_INTER_OCULAR, find_skin
+from evals.skin_region import WORKING_INTER_OCULAR, cheek_boxes, find_skin
 from tests.evals.test_skin_realism_eval import SIDE, head
 
 
@@ -72,3 +72,18 @@ def test_unscorable_says_why_and_says_unscorable():
 def test_points_that_are_none_are_refused(points):
     with pytest.raises(ValueError):
         find_skin(head(0)[0], points.astype(np.float32))
+
+
+def test_cheek_boxes_lie_on_skin_inside_the_picture_the_larger_first():
+    image, points = head(0)
+    height, width = image.shape[:2]
+    boxes = cheek_boxes(points, width, height)
+    assert len(boxes) == 2
+    areas = [(right - left) * (bottom - top) for left, top, right, bottom in boxes]
+    assert areas == sorted(areas, reverse=True)
+    for left, top, right, bottom in boxes:
+        assert 0 <= left < right <= width
+        assert 0 <= top < bottom <= height
+        # Below the eyes, above the mouth's corners by and large.
+        assert points[:2, 1].max() - 5 < (top + bottom) / 2 < points[3:, 1].max() + 5
+    assert cheek_boxes(points, 3, 3) == []

@@ -13,8 +13,9 @@ from evals.calibration import Calibration
 from evals.faces import open_backend
 from evals.images import read_image
 from lifeos.lora.sample import encode_png
-from lifeos.measure import ImageToMeasure, Measurements, image_rows
+from lifeos.measure import ImageToMeasure, Measurements, image_rows, read_record
 from lifeos.settings import project_root
+from tests.lifeos import simulated_release as simulation
 from tests.must_block.build_fixtures import CALIBRATION
 
 
@@ -68,3 +69,18 @@ def test_too_small_a_face_is_told_from_none(measurements, faces, tmp_path):
     assert none["metrics"]["face_count"] == small["metrics"]["face_count"] == 0.0
     assert none["reasons"]["likeness"] == "no face found"
     assert small["reasons"]["likeness"].startswith("face too small, unscorable")
+
+
+def test_a_record_holds_where_the_faces_are_and_is_read_without_opening_any_model(tmp_path):
+    path = tmp_path / "a.png"
+    path.write_bytes(encode_png(simulation.portrait(1, 3)))
+    measurements = Measurements(tmp_path, simulation.Backend, "simulated")
+    record = measurements.of(path)
+    assert record["boxes"] == [[20.0, 20.0, 108.0, 108.0]]
+    assert record["points"] == [[[float(x) for x in point] for point in simulation.POINTS]]
+    backend = measurements.backend_identity()
+    assert read_record(tmp_path, record["image"], backend) == record
+    assert read_record(tmp_path, record["image"], {**backend, "name": "another"}) is None
+    assert read_record(tmp_path, "f" * 64, backend) is None
+    assert read_record(tmp_path, "../../etc/passwd", backend) is None
+    assert read_record(tmp_path, record["image"], None) is None

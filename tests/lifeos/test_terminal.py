@@ -23,6 +23,7 @@ def test_an_approval_names_row_judge_and_licence(tmp_path):
     good = passed("mean likeness", 0.71, Interval(0.69, 0.73, 0.95), 0.52, "calibration:tau")
     text = shown(tmp_path, [("likeness", "hard", good), ("champion", "hard", not_applicable("none"))], "approved")
     assert "APPROVED  1 hard gates passed" in text
+    assert "lifeos report 20261123-x" in text
     for part in ("0.71", "0.69 to 0.73", "0.52", "calibration:tau", "20261123-x", "Apache-2.0", "96 images"):
         assert part in text
     assert "\x1b" not in text
