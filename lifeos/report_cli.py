@@ -15,16 +15,29 @@ def report(
     artifacts: Annotated[
         str | None, typer.Option("--artifacts", help="Folder for images and runs.", metavar="FOLDER")
     ] = None,
+    with_images: Annotated[
+        bool, typer.Option("--with-images", help="Let the summary show the worst pairs; else no image leaves the page.")
+    ] = False,
+    step_summary: Annotated[
+        bool, typer.Option("--step-summary", help="Append the summary to the file that GITHUB_STEP_SUMMARY names.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")] = False,
 ) -> int:
-    """Write the page of a recorded release: gates, images, distributions, skin, history, how to reproduce.
+    """Write the page of a recorded release, and beside it JUnit XML, a summary in Markdown and a model card.
 
-    It lies in artifacts/reports/ROW/index.html, needs no network, and holds the judged images.
+    They lie in artifacts/reports/ROW/. The page needs no network and holds the judged images; the others hold none.
     """
+    import os
+
+    from evals.atomic import write_bytes, write_text
     from evals.history import find, read
     from lifeos.errors import InputError
+    from lifeos.report.junit import junit_xml
+    from lifeos.report.model_card import model_card
     from lifeos.report.page import write_page
     from lifeos.report.release_data import gather
+    from lifeos.report.step_summary import PICTURE, worst_pairs
+    from lifeos.report.step_summary import step_summary as summary_of
     from lifeos.settings import load_project
 
     project = load_project()
@@ -41,11 +54,24 @@ def report(
     data = gather(found, rows, folder)
     out = folder / "reports" / str(found["id"]) / "index.html"
     write_page(data, out)
+    summary = summary_of(data, with_images=with_images)
+    for name, text in (("junit.xml", junit_xml(found)), ("summary.md", summary), ("README.md", model_card(found))):
+        write_text(out.with_name(name), text)
+    picture = worst_pairs(data) if with_images else None
+    if picture is not None:
+        write_bytes(out.with_name(PICTURE), picture)
+    if step_summary:
+        target = os.environ.get("GITHUB_STEP_SUMMARY")
+        if not target:
+            raise InputError("--step-summary: accepted GITHUB_STEP_SUMMARY set to a file, got none; next: drop it here")
+        with Path(target).open("a", encoding="utf-8", newline="\n") as file:
+            file.write(summary)
     shown = sum(pair.candidate.data is not None for pair in data.pairs)
     if as_json:
         print(json.dumps({"schema": SCHEMA, "row": found["id"], "page": str(out), "images": shown}, allow_nan=False))
     else:
         print(out)
+        print(f"beside it: junit.xml, summary.md, README.md (model card){f', {PICTURE}' if picture else ''}")
         if data.missing:
             print(f"without images: {data.missing}")
     return 0
