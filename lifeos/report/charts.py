@@ -16,7 +16,11 @@ _BINS = 30
 
 
 def distribution(
-    name: str, candidate: Sequence[float], champion: Sequence[float], limits: Sequence[tuple[float, str]]
+    name: str,
+    candidate: Sequence[float],
+    champion: Sequence[float],
+    limits: Sequence[tuple[float, str]],
+    names: tuple[str, str] = ("candidate", "champion"),
 ) -> str:
     """Return the histogram of one metric over images, candidate and champion, with the limits it was judged by.
 
@@ -24,6 +28,7 @@ def distribution(
         name: of the metric, the axis' title.
         candidate, champion: finite values; the champion's may be none.
         limits: (value, meaning) of each vertical line.
+        names: how the two are called.
     """
     import numpy as np
 
@@ -31,7 +36,7 @@ def distribution(
     pooled = [*candidate, *champion, *(value for value, _ in limits)]
     low, high = min(pooled), max(pooled)
     edges = np.linspace(low, high if high > low else low + 1.0, _BINS + 1).tolist()
-    groups = [("candidate", candidate, CANDIDATE), ("champion", champion, CHAMPION)]
+    groups = [(names[0], candidate, CANDIDATE), (names[1], champion, CHAMPION)]
     for words, values, colour in groups:
         if len(values):
             axes.hist(values, edges, color=colour, alpha=0.6, label=f"{words} (n = {len(values)})")

@@ -42,7 +42,7 @@ def page(data: ReleaseData) -> str:
         blocked=[gate["id"] for gate in row["gates"] if gate["severity"] == "hard" and _blocks(gate)],
         advice=advice(row),
         decision=(row.get("champion") or {}).get("decision"),
-        pairs=[_pair(pair) for pair in data.pairs],
+        pairs=[_pair(pair, data.names) for pair in data.pairs],
         prompts=sorted({pair.candidate.prompt for pair in data.pairs}),
         has_champion=any(pair.champion is not None for pair in data.pairs),
         missing=data.missing,
@@ -63,14 +63,14 @@ def _blocks(gate: Mapping[str, Any]) -> bool:
     return gate["verdict"] in ("failed", "not_evaluated")
 
 
-def _pair(pair: Pair) -> dict[str, Any]:
+def _pair(pair: Pair, names: tuple[str, str]) -> dict[str, Any]:
     return {
         "prompt": pair.candidate.prompt, "seed": pair.candidate.seed, "text": pair.candidate.text,
         "likeness": pair.likeness, "difference": pair.difference,
         "skin": pair.candidate.metrics.get("skin_z"),
         "sides": [
             {"name": name, "shown": shown, "address": address(shown.data), "boxes": _boxes(shown)}
-            for name, shown in (("candidate", pair.candidate), ("champion", pair.champion)) if shown is not None
+            for name, shown in zip(names, (pair.candidate, pair.champion), strict=True) if shown is not None
         ],
     }  # fmt: skip
 
@@ -119,7 +119,7 @@ def _distributions(data: ReleaseData) -> list[str]:
         own = _values(name, [pair.candidate for pair in data.pairs])
         other = _values(name, [pair.champion for pair in data.pairs if pair.champion is not None])
         if own:
-            drawn.append(distribution(name, own, other, limits[name]))
+            drawn.append(distribution(name, own, other, limits[name], data.names))
     return drawn
 
 

@@ -66,12 +66,14 @@ class ReleaseData:
         history: all scorecards of the persona's releases up to this one, oldest first.
         pairs: worst first: by the difference to the champion, or by likeness.
         missing: why there are no image rows, or None.
+        names: how the two sides of a pair are called.
     """
 
     row: Mapping[str, Any]
     history: Sequence[Mapping[str, Any]]
     pairs: Sequence[Pair]
     missing: str | None
+    names: tuple[str, str] = ("candidate", "champion")
 
 
 def gather(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], artifacts: Path) -> ReleaseData:
