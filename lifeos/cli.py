@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lifeos import champion_cli, compare_cli, history_cli, mend_cli, report_cli, selection_cli
+from lifeos import champion_cli, compare_cli, history_cli, mend_cli, report_cli, reviews_cli, selection_cli
 from lifeos.errors import InputError
 from lifeos.pods import pods_cli
 
@@ -23,6 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
 )
 history_cli.app.command("plot")(compare_cli.plot_history)
+history_cli.app.command("reviews")(reviews_cli.show_reviews)
 app.add_typer(history_cli.app, name="history")
 app.add_typer(pods_cli.app, name="pod")
 
@@ -233,6 +234,7 @@ def new_persona(
     return run_new_persona(request, project.root, artifacts or project.path("artifacts"), as_json=as_json)
 
 
+app.command("review-samples")(reviews_cli.review_samples)
 app.command("compare")(compare_cli.compare_rows)
 app.command("report")(report_cli.report)
 app.command("where-to-mend")(mend_cli.where_to_mend)

@@ -1,6 +1,7 @@
 """``lifeos history``: list, show, verify and merge the append-only log of finished runs."""
 
 import json
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -39,7 +40,7 @@ def list_rows(context: typer.Context, as_json: _Json = False, history: _History 
     if not rows:
         print(f"{path}: nothing was recorded yet; next: lifeos gate release")
         return 0
-    table = [_COLUMNS, *[tuple(str(row.get(name, "-")) for name in _COLUMNS) for row in rows]]
+    table = [_COLUMNS, *[tuple(_cell(row, name) for name in _COLUMNS) for row in rows]]
     widths = [max(len(line[column]) for line in table) for column in range(len(_COLUMNS))]
     for line in table:
         print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
@@ -113,6 +114,12 @@ def merge(
     else:
         print(f"{path}: ends with row {row['id']}")
     return 0
+
+
+def _cell(row: Mapping[str, Any], name: str) -> str:
+    # Reviews and selections have no phase: their kind stands there.
+    kind = str(row.get("schema", "-")).removeprefix("lifeos.").split("/")[0]
+    return str(row.get(name, kind if name == "phase" else "-"))
 
 
 def _path(history: str | None) -> Path:

@@ -26,13 +26,17 @@ def write_page(data: ReleaseData, path: Path) -> None:
 
 def page(data: ReleaseData) -> str:
     """Return the page; equal data gives equal bytes. Every text of the data is escaped."""
-    from jinja2 import Environment, StrictUndefined
+    from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
     from evals.where_to_mend import advice
+    from lifeos.reviews import REASONS
 
-    environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
+        loader=FileSystemLoader(TEMPLATE.parent),
+    )  # fmt: skip
     environment.filters["figure"] = figure
-    template = environment.from_string(TEMPLATE.read_text(encoding="utf-8"))
+    template = environment.get_template(TEMPLATE.name)
     row = data.row
     return template.render(
         row=row,
@@ -46,6 +50,8 @@ def page(data: ReleaseData) -> str:
         prompts=sorted({pair.candidate.prompt for pair in data.pairs}),
         has_champion=any(pair.champion is not None for pair in data.pairs),
         missing=data.missing,
+        reviewable=bool(data.pairs) and data.names == ("candidate", "champion"),
+        reasons=REASONS,
         distributions=_distributions(data),
         patches=_patches(data.pairs),
         histories=[drawn for name in _HISTORY if (drawn := history(name, data.history)) is not None],

@@ -1,11 +1,14 @@
 """The page in a real browser; skipped where none is installed."""
 
+import base64
+import re
 import shutil
 import subprocess
 
 import pytest
 
 from lifeos.report.page import page
+from lifeos.reviews import read_draft, record_review
 from tests.lifeos.report.recorded_release import gathered
 
 NAMES = ("chromium", "chromium-browser", "google-chrome")
@@ -54,6 +57,36 @@ def test_it_loads_filters_sorts_and_answers_the_keyboard_without_an_error(place,
     dom, log = dumped(path)
     assert '<title>SEEN [1,2,"2 shown","P00","1",true,true,true] ERRORS 0</title>' in dom
     assert "CONSOLE" not in log
+
+
+RATE = """<script>
+window.addEventListener("load", () => {
+  const card = document.querySelectorAll(".review")[0];
+  card.querySelector(".rating").value = "2";
+  card.querySelector('input[value="plastic_skin"]').checked = true;
+  card.querySelector(".note").value = "cheek </script>";
+  document.getElementById("save").click();
+  const asked = document.getElementById("saved").textContent;
+  document.getElementById("reviewer").value = " Ana ";
+  document.getElementById("verdict").value = "reject";
+  document.title = "ASKED " + asked + " DRAFT " + btoa(JSON.stringify(window.reviewDraft()));
+});
+</script>""".replace("cheek </script>", "cheek")
+
+
+def test_what_the_page_saves_is_a_review(place, tmp_path):
+    path = tmp_path / "rated.html"
+    path.write_text(page(gathered(place)).replace("</body>", RATE + "</body>", 1), encoding="utf-8")
+    dom, _ = dumped(path)
+    found = re.search(r"<title>ASKED say who looked first DRAFT ([A-Za-z0-9+/=]+)</title>", dom)
+    draft = tmp_path / "draft.json"
+    draft.write_bytes(base64.b64decode(found[1]))
+    folder, artifacts, row = place
+    made, _ = record_review(folder / "h.jsonl", artifacts, read_draft(draft), time="2026-11-25T10:00:00Z")
+    assert (made["row"], made["reviewer"], made["verdict"]) == (row["id"], "Ana", "reject")
+    assert made["ratings"][0] | {"image": ""} == {
+        "image": "", "rating": 2, "reasons": ["plastic_skin"], "note": "cheek",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("width", [390, 1280])

@@ -1,0 +1,105 @@
+"""``review-samples`` and ``history reviews``: what people saw, beside what was measured."""
+
+import json
+import sys
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+SCHEMA = "lifeos.reviews/1"
+_Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
+_History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]
+
+
+def review_samples(
+    row: Annotated[str, typer.Argument(help="Start of a release's id or hash.", metavar="ROW")],
+    apply: Annotated[Path | None, typer.Option("--apply", help="Review that the report saved.", metavar="FILE")] = None,
+    reviewer: Annotated[str, typer.Option("--reviewer", help="Who looked.", metavar="NAME")] = "",
+    verdict: Annotated[str, typer.Option("--verdict", help="approve, reject or unsure.")] = "",
+    history: _History = None,
+    artifacts: Annotated[
+        str | None, typer.Option("--artifacts", help="Folder for images and runs.", metavar="FOLDER")
+    ] = None,
+    as_json: _Json = False,
+) -> int:
+    """Record what a person says of a release's images; the measured verdict stays.
+
+    With --apply the ratings come from the file that the report's controls save; else reviewer and verdict are given, or
+    asked for on a terminal.
+    """
+    from evals.history import find
+    from lifeos.errors import InputError
+    from lifeos.reviews import Draft, read_draft, record_review
+    from lifeos.settings import load_project
+
+    project = load_project()
+    path = Path(history) if history is not None else project.path("history")
+    folder = Path(artifacts).absolute() if artifacts is not None else project.path("artifacts")
+    found = find(path, row)
+    if apply is not None:
+        if reviewer or verdict:
+            raise InputError("--apply: accepted the file alone, got --reviewer or --verdict too; next: drop them")
+        draft = read_draft(apply)
+        if draft.row_hash != found["hash"]:
+            raise InputError(f"{apply}: accepted a review of {found['id']}, got another's; next: name its row")
+    else:
+        if not (reviewer and verdict) and not sys.stdin.isatty():
+            raise InputError("review-samples: accepted --apply FILE, or --reviewer and --verdict, got neither and no "
+                             "terminal to ask on; next: lifeos report")  # fmt: skip
+        reviewer = reviewer or typer.prompt("who looked")
+        verdict = verdict or typer.prompt("approve, reject or unsure")
+        if verdict not in ("approve", "reject", "unsure"):
+            raise InputError(f"--verdict: accepted approve, reject or unsure, got {verdict!r}; next: say one of them")
+        if not reviewer.strip() or len(reviewer) > 80:
+            raise InputError("--reviewer: accepted 1 to 80 characters, got another name; next: pass --reviewer NAME")
+        draft = Draft(schema="lifeos.review-draft/1", row=found["id"], row_hash=found["hash"], reviewer=reviewer,
+                      verdict=verdict)  # type: ignore[arg-type]  # fmt: skip
+    made, is_new = record_review(path, folder, draft, time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    if as_json:
+        print(json.dumps({"schema": SCHEMA, "review": made, "recorded": is_new}, allow_nan=False))
+        return 0
+    how = "recorded" if is_new else "recorded before"
+    print(f"{_printable(made['reviewer'])} says {made['verdict']} of row {made['row']}, measured "
+          f"{_words(made['measured'])}; {len(made['ratings'])} images rated; {how} as {made['id']}")  # fmt: skip
+    return 0
+
+
+def show_reviews(context: typer.Context, history: _History = None, as_json: _Json = False) -> int:
+    """List every review beside the measured verdict, oldest first, and how often both said the same."""
+    from evals.history import read
+    from lifeos.reviews import agreement, reviews
+    from lifeos.settings import load_project
+
+    before: dict[str, Any] = context.obj if isinstance(context.obj, dict) else {}
+    given = history or before.get("history")
+    path = Path(given) if given is not None else load_project().path("history")
+    found = reviews(read(path))
+    told = agreement(found)
+    if as_json or before.get("json"):
+        interval = None if told.interval is None else [told.interval.low, told.interval.high]
+        print(json.dumps({"schema": SCHEMA, "reviews": found, "agreement": {
+            "same": told.same, "compared": told.compared, "interval": interval}}, allow_nan=False))  # fmt: skip
+        return 0
+    if not found:
+        print(f"{path}: nobody reviewed a release yet; next: lifeos report, then lifeos review-samples ROW")
+        return 0
+    for review in found:
+        reasons = [reason for rating in review["ratings"] for reason in rating["reasons"]]
+        counted = ", ".join(f"{reasons.count(reason)} {reason}" for reason in dict.fromkeys(reasons))
+        name = _printable(review["reviewer"])
+        print(f"{review['time']}  {review['row']}  measured {_words(review['measured'])}, {name}: {review['verdict']}"
+              f"{f' ({counted})' if counted else ''}")  # fmt: skip
+    if told.interval is not None:
+        print(f"the same in {told.same} of {told.compared} ({told.interval.low:.0%} to {told.interval.high:.0%})")
+    return 0
+
+
+def _printable(name: str) -> str:
+    # A name is data: control characters do not reach the terminal.
+    return "".join(character if character.isprintable() else "?" for character in name)
+
+
+def _words(verdict: str) -> str:
+    return verdict.replace("_", " ")
