@@ -116,7 +116,7 @@ def record_review(history: Path, artifacts: Path, draft: Draft, *, time: str) ->
         strange = [image for image in named if image not in judged]
         if strange or len(set(named)) < len(named):
             what = f"{strange[0][:12]}, which it did not judge" if strange else "one of them twice"
-            raise InputError(f"review of {draft.row}: accepted each of its images once, got {what}; next: lifeos report")
+            raise InputError(f"review of {draft.row}: accepted its images once each, got {what}; next: lifeos report")
     said = {
         "row": draft.row, "row_hash": draft.row_hash, "reviewer": draft.reviewer.strip(), "verdict": draft.verdict,
         "measured": row["verdict"], "ratings": [rating.model_dump() for rating in draft.ratings],
