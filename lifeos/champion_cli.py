@@ -71,9 +71,10 @@ def adopt_champion(
 
     Exit status: 0 registered whatever the verdict, 1 it could not be judged, 2 the command was wrong.
     """
+    from evals.content_hash import hash_file
     from evals.history import find
     from lifeos.champion import CHAMPION_FILE, keep_copy, read_champion, write_champion
-    from lifeos.promotion import champion_of, name_champion
+    from lifeos.promotion import champion_of, name_champion, of_location
     from lifeos.report.progress_bars import show_progress
     from lifeos.runner import run_gate
 
@@ -82,6 +83,8 @@ def adopt_champion(
     before = read_champion(path) if path.exists() else None
     if before is not None and not replace:
         raise InputError(f"{path}: accepted a persona without a champion, got {before.lora[:12]}; next: pass --replace")
+    if location is not None and (wrong := of_location(path, location, hash_file(file))):
+        return _refused("adopt", str(file), wrong, as_json)
     options: dict[str, Any] = {"lora": str(file), "champion": "none", "persona": persona, "policy": policy,
                                "history": history, "artifacts": artifacts}  # fmt: skip
     with show_progress() as progress:

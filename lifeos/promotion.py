@@ -69,7 +69,7 @@ def promote(
         facts = Facts.of(inputs, persona, now)
         against = refusals(found, facts, allow_dirty=allow_dirty)
         if location is not None and not against:
-            against += _of_location(path, location, found["hashes"]["lora"])
+            against += of_location(path, location, found["hashes"]["lora"])
         if against:
             return Promotion(None, tuple(against), now)
         if now is not None and now.approved and (now.lora, now.row_hash) == (found["hashes"]["lora"], found["hash"]):
@@ -236,7 +236,17 @@ def _against_champion(row: Mapping[str, Any], champion: Champion | None) -> list
     return []
 
 
-def _of_location(path: Path, location: str, sha256: str) -> list[str]:
+def of_location(path: Path, location: str, sha256: str) -> list[str]:
+    """Return what speaks against a location: a path at which other bytes or none lie; an address is asked when fetched.
+
+    Args:
+        path: the ``champion.json``, which paths are relative to.
+        location: as the user gave it.
+        sha256: of the LoRA.
+
+    Raises:
+        InputError: it is neither a path nor an https address.
+    """
     if location.startswith("https://"):
         return []
     if "://" in location:

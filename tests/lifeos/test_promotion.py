@@ -250,6 +250,13 @@ class TestAdopt:
         assert adopt("--replace", identity=1)[0] == 0
         assert read_champion(inputs.persona / CHAMPION_FILE).previous == told.lora
 
+    def test_a_location_is_looked_at_before_anything_is_judged(self, inputs, adopt, capsys):
+        assert adopt("--location", "gone.safetensors", identity=1)[0] == 1
+        assert "names no file" in capsys.readouterr().out
+        assert adopt("--location", "ftp://x/y", identity=1)[0] == 2
+        assert not (inputs.persona / CHAMPION_FILE).exists()
+        assert not inputs.history.exists()
+
     def test_what_could_not_be_judged_is_not_registered(self, inputs, adopt):
         assert adopt(identity=1, weights=["weights_whole"])[0] == 1
         assert not (inputs.persona / CHAMPION_FILE).exists()
