@@ -153,3 +153,37 @@ def test_any_table_in_place_of_a_rule_is_refused(value):
     data["gates"]["likeness"] = value
     with pytest.raises(InputError):
         parse_policy(data)
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"gates": ["worst_prompt"]}, "sequential.gates"),
+        ({"gates": []}, "one gate or more"),
+        ({"gates": ["likeness", "likeness"]}, "each once"),
+        ({"error": 0.0}, "sequential.error"),
+        ({"error": 0.2}, "sequential.error"),
+        ({"block": 1}, "sequential.block"),
+        ({"looks": 3}, "sequential"),
+    ],
+)
+def test_an_early_stop_that_could_never_be_right_is_refused(changes, why):
+    data = copy.deepcopy(DATA)
+    data["sequential"] |= changes
+    with pytest.raises(InputError, match=why):
+        parse_policy(data)
+
+
+def test_without_its_table_the_whole_plan_is_drawn_and_the_hash_says_so():
+    data = copy.deepcopy(DATA)
+    whole = parse_policy(data)
+    del data["sequential"]
+    assert parse_policy(data).sequential is None
+    assert parse_policy(data).content_hash != whole.content_hash
+
+
+def test_only_hard_gates_stop_sampling():
+    from lifeos.manifest import default_manifest, load_manifest
+
+    severities = {row.id: row.severity for row in load_manifest(default_manifest()).gates}
+    assert {severities[gate] for gate in load_policy().sequential.gates} == {"hard"}
