@@ -6,9 +6,9 @@ That all margins must hold needs no smaller level for each (Berger 1982); of sev
 step-down keeps the chance of one false claim at the level (Holm 1979).
 """
 
-import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from statistics import stdev
 from typing import Any, Final, Literal
 
 from evals.evidence import CannotJudgeError, Evidence, mean_of, require
@@ -42,6 +42,7 @@ class MetricDecision:
         superior: named beforehand, and shown better after Holm's correction.
         pairs, prompts: how much was compared.
         left_out: pairs without a value on one side.
+        deviation: standard deviation of the differences between prompts.
     """
 
     metric: str
@@ -56,6 +57,12 @@ class MetricDecision:
     pairs: int
     prompts: int
     left_out: int
+    deviation: float
+
+    @property
+    def is_worse(self) -> bool:
+        """Whether the mean itself lies the margin or more on the wrong side."""
+        return self.mean <= -self.margin
 
     def to_json(self) -> dict[str, Any]:
         """Return the comparison as JSON types."""
@@ -122,7 +129,7 @@ class Decision:
 
     def _telling(self) -> MetricDecision:
         """The metric that stands for the verdict: what was worse, what was not shown, else the first."""
-        worse = [metric for metric in self.metrics if metric.mean <= -metric.margin]
+        worse = [metric for metric in self.metrics if metric.is_worse]
         unshown = [metric for metric in self.metrics if not metric.non_inferior]
         return (worse or unshown or list(self.metrics))[0]
 
@@ -151,11 +158,10 @@ def decide(evidence: Evidence, champion: Sequence[ImageRow]) -> Decision:
         [row for row in champion if row.metrics[rule.metric] is not None], rule, f"champion images with {rule.metric}"
     )
     compared = [_compare(evidence, champion, margin) for margin in rule.margins]
-    found = _with_holm([metric for metric, _ in compared], rule.superior_on, evidence.level)
-    deviations = [deviation for _, deviation in compared]
+    found = _with_holm(compared, rule.superior_on, evidence.level)
     prompts = len(set(evidence.prompts))
-    verdict, reason, more = _verdict(found, deviations, rule.superior_on, evidence.level)
-    power = paired_power(found[0].prompts, found[0].margin, deviations[0], evidence.level)
+    verdict, reason, more = _verdict(found, rule.superior_on, evidence.level)
+    power = paired_power(found[0].prompts, found[0].margin, found[0].deviation, evidence.level)
     assert power is not None
     return Decision(
         verdict=verdict,
@@ -170,8 +176,8 @@ def decide(evidence: Evidence, champion: Sequence[ImageRow]) -> Decision:
     )
 
 
-def _compare(evidence: Evidence, champion: Sequence[ImageRow], margin: Margin) -> tuple[MetricDecision, float]:
-    """Compare one metric; ``superior`` is left for Holm. Returns the spread between prompts too."""
+def _compare(evidence: Evidence, champion: Sequence[ImageRow], margin: Margin) -> MetricDecision:
+    """Compare one metric; ``superior`` is left for Holm."""
     rule = evidence.rule
     for rows in (evidence.rows, champion):
         if any(margin.metric not in row.metrics for row in rows):
@@ -179,7 +185,7 @@ def _compare(evidence: Evidence, champion: Sequence[ImageRow], margin: Margin) -
     # Both are sorted by prompt and seed and cover the same cells.
     ours, theirs = (_turned(rows, margin, evidence) for rows in (evidence.rows, champion))
     pairs = [
-        (a - b, row.prompt)
+        (a - b, row)
         for a, b, row in zip(ours, theirs, evidence.rows, strict=True)
         if a is not None and b is not None
     ]
@@ -189,38 +195,30 @@ def _compare(evidence: Evidence, champion: Sequence[ImageRow], margin: Margin) -
             f"{left_out} of {len(ours)} pairs lack {margin.metric} on one side, the policy accepts a share of "
             f"{margin.left_out_share:g}"
         )
-    differences, prompts = [value for value, _ in pairs], [prompt for _, prompt in pairs]
+    require([row for _, row in pairs], rule, f"pairs with {margin.metric}")
+    differences, prompts = [value for value, _ in pairs], [row.prompt for _, row in pairs]
     means = list(cluster_means(differences, prompts).values())
-    if len(pairs) < rule.minimum_images or len(means) < rule.minimum_prompts:
-        raise CannotJudgeError(
-            f"{len(pairs)} pairs of {len(means)} prompts have {margin.metric}, the policy asks for "
-            f"{rule.minimum_images} of {rule.minimum_prompts}"
-        )
     interval = cluster_t_interval(differences, prompts, 2.0 * evidence.level - 1.0)
     not_worse = _p_above(means, -margin.margin)
     better = _p_above(means, 0.0)
     if interval is None or not_worse is None or better is None:
         raise CannotJudgeError("one prompt says nothing about the spread between prompts")
-    mean = mean_of(means)
-    deviation = math.sqrt(math.fsum((value - mean) ** 2 for value in means) / (len(means) - 1))
     # The bound as well as the p: at a spread of zero a mean on the margin itself is not above it.
     shown = not_worse <= 1.0 - evidence.level and interval.low > -margin.margin
-    return (
-        MetricDecision(
-            metric=margin.metric,
-            better=margin.better,
-            margin=margin.margin,
-            mean=mean,
-            interval=interval,
-            p_non_inferior=not_worse,
-            non_inferior=shown,
-            p_superior=better,
-            superior=False,
-            pairs=len(pairs),
-            prompts=len(means),
-            left_out=left_out,
-        ),
-        deviation,
+    return MetricDecision(
+        metric=margin.metric,
+        better=margin.better,
+        margin=margin.margin,
+        mean=mean_of(means),
+        interval=interval,
+        p_non_inferior=not_worse,
+        non_inferior=shown,
+        p_superior=better,
+        superior=False,
+        pairs=len(pairs),
+        prompts=len(means),
+        left_out=left_out,
+        deviation=stdev(means),
     )
 
 
@@ -256,10 +254,10 @@ def _with_holm(found: Sequence[MetricDecision], named: Sequence[str], level: flo
 
 
 def _verdict(
-    found: Sequence[MetricDecision], deviations: Sequence[float], named: Sequence[str], level: float
+    found: Sequence[MetricDecision], named: Sequence[str], level: float
 ) -> tuple[Word, str, int | None]:
     figures = "; ".join(_figures(metric, level) for metric in found)
-    worse = [metric.metric for metric in found if metric.mean <= -metric.margin]
+    worse = [metric.metric for metric in found if metric.is_worse]
     if worse:
         return REJECT, f"worse by the margin or more on {', '.join(worse)}: {figures}", None
     unshown = [metric.metric for metric in found if not metric.non_inferior]
@@ -269,7 +267,7 @@ def _verdict(
         return APPROVE, f"not worse on any metric{said}: {figures}", None
     missing = [f"not shown to be within the margin on {', '.join(unshown)}"] if unshown else []
     missing += [] if better or not named else [f"not shown to be better on {' or '.join(named)}"]
-    more = _more_prompts(found, deviations, named if not better else (), level)
+    more = _more_prompts(found, named if not better else (), level)
     if more is not None:
         advice = f"about {more} more prompts for {POWER:.0%} power"
     elif unshown:
@@ -289,24 +287,23 @@ def _figures(metric: MetricDecision, level: float) -> str:
     )
 
 
-def _more_prompts(
-    found: Sequence[MetricDecision], deviations: Sequence[float], named: Sequence[str], level: float
-) -> int | None:
+def _more_prompts(found: Sequence[MetricDecision], named: Sequence[str], level: float) -> int | None:
     """How many prompts are missing until all that was not shown would be, with 80 % power; None where none suffice."""
     now = found[0].prompts
     asked: list[int | None] = [
-        prompts_for_power(metric.mean + metric.margin, deviation, level, POWER)
-        for metric, deviation in zip(found, deviations, strict=True)
+        prompts_for_power(metric.mean + metric.margin, metric.deviation, level, POWER)
+        for metric in found
         if not metric.non_inferior
     ]
     if named:
         ways = [
-            prompts_for_power(metric.mean, deviation, level, POWER)
-            for metric, deviation in zip(found, deviations, strict=True)
+            prompts_for_power(metric.mean, metric.deviation, level, POWER)
+            for metric in found
             if metric.metric in named and metric.mean > 0.0
         ]
         asked.append(min((way for way in ways if way is not None), default=None))
-    if any(way is None for way in asked):
+    known = [way for way in asked if way is not None]
+    if len(known) < len(asked):
         return None
     # A near miss can lie beyond the number that has 80 % power: one more is the least that may change the answer.
-    return max(max((way for way in asked if way is not None), default=0) - now, 1)
+    return max(max(known, default=0) - now, 1)

@@ -53,48 +53,45 @@ def judge(
         base_rows: image rows of the base without a LoRA on the same prompts less the trigger; seeds may be others.
         class_rows: image rows of the LoRA on prompts less the trigger, for the rules that ask for them.
     """
+    return judgement(
+        rows, calibration, policy, champion_rows, backend=backend, domain=domain, base_rows=base_rows,
+        class_rows=class_rows,
+    )[0]  # fmt: skip
+
+
+def judgement(
+    rows: Iterable[Mapping[str, Any]],
+    calibration: Calibration | None,
+    policy: Policy,
+    champion_rows: Iterable[Mapping[str, Any]] | None = None,
+    *,
+    backend: Mapping[str, Any] | None = None,
+    domain: Mapping[str, Any] | None = None,
+    base_rows: Iterable[Mapping[str, Any]] | None = None,
+    class_rows: Iterable[Mapping[str, Any]] | None = None,
+) -> tuple[dict[str, Verdict], Decision | None]:
+    """Return what ``judge`` returns, and the decision behind the verdict on the champion.
+
+    The decision is None where the policy has no ``paired_difference`` rule, or its gate is *not evaluated* for want of
+    evidence.
+    """
     try:
         bench = Bench.of(rows, calibration, policy, champion_rows, backend, domain, base_rows, class_rows)
     except InputError as error:
-        return {gate: not_evaluated(str(error)) for gate in policy.rules}
+        return {gate: not_evaluated(str(error)) for gate in policy.rules}, None
     verdicts: dict[str, Verdict] = {}
+    decision = None
     for gate, rule in policy.rules.items():
         try:
             evidence = bench.evidence(rule)
             if rule.statistic == "paired_difference":
-                verdicts[gate] = bench.decision(evidence).to_verdict()
+                decision = bench.decision(evidence)
+                verdicts[gate] = decision.to_verdict()
             else:
                 verdicts[gate] = _single(evidence)
         except CannotJudgeError as missing:
             verdicts[gate] = not_evaluated(str(missing))
-    return verdicts
-
-
-def champion_decision(
-    rows: Iterable[Mapping[str, Any]],
-    calibration: Calibration | None,
-    policy: Policy,
-    champion_rows: Iterable[Mapping[str, Any]] | None,
-    *,
-    backend: Mapping[str, Any] | None = None,
-    domain: Mapping[str, Any] | None = None,
-) -> Decision | None:
-    """Return what stands behind the verdict of the policy's ``paired_difference`` rule, for the scorecard.
-
-    Args:
-        rows, calibration, policy, champion_rows, backend, domain: as ``judge``.
-
-    Returns:
-        The decision; None where the policy has no such rule, or ``judge`` says *not evaluated* for want of evidence.
-    """
-    rule = next((rule for rule in policy.rules.values() if rule.statistic == "paired_difference"), None)
-    if rule is None:
-        return None
-    try:
-        bench = Bench.of(rows, calibration, policy, champion_rows, backend, domain)
-        return bench.decision(bench.evidence(rule))
-    except (InputError, CannotJudgeError):
-        return None
+    return verdicts, decision
 
 
 def statistics(rows: Iterable[Mapping[str, Any]], level: float = 0.95) -> dict[str, dict[str, Any]]:

@@ -8,9 +8,11 @@ prompt set A, and what is reported comes from the untouched set B.
 import math
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from statistics import stdev
 from typing import Any
 
 from evals.calibration import Calibration
+from evals.evidence import mean_of
 from evals.image_rows import parse_rows
 from evals.inference import cluster_means
 from evals.instrument import control_policy
@@ -85,18 +87,14 @@ def measured_candidate(
         raise ValueError("accepted image rows, got none")
     values = [row.metrics.get("likeness") or 0.0 for row in images]
     means = list(cluster_means(values, [row.prompt for row in images]).values())
-    mean = math.fsum(means) / len(means)
     verdicts = judge(
         parsed, calibration, control_policy(policy, len(images), len(means)),
         backend=calibration.backend, domain=calibration.domain,
     )  # fmt: skip
     # What could not be looked at rules out as well: an unseen fault is not the absence of one.
     ruled_out = {gate: verdicts[gate].reason for gate in RULED_OUT_BY if verdicts[gate].outcome is not Outcome.PASSED}
-    error = None
-    if len(means) > 1:
-        spread = math.fsum((value - mean) ** 2 for value in means) / (len(means) - 1)
-        error = math.sqrt(spread / len(means))
-    return Candidate(name, mean, error, ruled_out, len(images))
+    error = stdev(means) / math.sqrt(len(means)) if len(means) > 1 else None
+    return Candidate(name, mean_of(means), error, ruled_out, len(images))
 
 
 def select(candidates: Sequence[Candidate]) -> Selection:
@@ -113,7 +111,7 @@ def select(candidates: Sequence[Candidate]) -> Selection:
     optimism = None
     if errors and len(standing) > 1:
         # Candidates share prompts and noise, so they differ by less than independent ones: this is an upper figure.
-        optimism = expected_maximum(len(standing)) * math.fsum(errors) / len(errors)
+        optimism = expected_maximum(len(standing)) * mean_of(errors)
     return Selection(tuple(candidates), chosen, optimism)
 
 

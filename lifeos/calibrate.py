@@ -14,11 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from evals.calibration_statistics import MINIMUM_REFERENCES
-from evals.content_hash import hash_folder, hash_json
 from lifeos.errors import InputError
 from lifeos.expressions import reader_of
 from lifeos.lora.dataset import image_files
-from lifeos.measure import Measurements, families_of, skin_of
+from lifeos.measure import Measurements, face_models_hash, families_of, skin_of
 from lifeos.progress import Progress, silent
 from lifeos.strangers import NULL_IMAGES, gather_strangers, null_hash
 
@@ -81,7 +80,7 @@ def calibrate(
     if not 0.0 < far < 1.0:
         raise InputError(f"--far: accepted a rate above 0 and below 1, got {far:g}; next: leave it out, or 0.01")
     references = _enough_references(persona)
-    face_hash = hash_json([persona.face_backend, hash_folder(persona.face_folder, "**/*.onnx")])
+    face_hash = face_models_hash(persona.face_backend, persona.face_folder)
     measurements = Measurements(
         artifacts, lambda: open_backend(persona.face_backend, persona.face_folder), face_hash, reader_of(persona.base)
     )

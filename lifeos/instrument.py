@@ -28,7 +28,7 @@ from evals.instrument import (
     overdriven,
 )
 from evals.verdict import Verdict, not_evaluated
-from lifeos.measure import ImageToMeasure, Measurements, image_rows
+from lifeos.measure import ImageToMeasure, Measurements, image_rows, images_of
 from lifeos.progress import Progress
 
 if TYPE_CHECKING:
@@ -142,7 +142,7 @@ class Instrument:
         chosen, seeds = overdriven_part(self._persona, self._policy)
         plan = release_plan(self._persona, chosen, seeds, strength=strength)
         sampled = self._engine.sample(plan, self._persona.base, lora, self._artifacts / "samples", progress)
-        images = [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images]
+        images = images_of(sampled)
         records = self._measurements.of_all([image.path for image in images], progress, "controls")
         rows = image_rows(images, records, training, self._calibration, strength)
         return self._result(overdriven(strength), rows)

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from evals.faces import FaceBackend, Points
     from evals.images import RgbImage
     from evals.metric_families import Measured
+    from lifeos.engine import Sampled
 
 
 # Skin is scored on faces of at least 92 pixels between the eyes in photographs of 512 pixels and more; smaller images
@@ -38,6 +39,16 @@ class ImageToMeasure:
     path: Path
     prompt: str
     seed: int
+
+
+def images_of(sampled: "Sampled") -> list[ImageToMeasure]:
+    """Return the files of a sampled plan with their cells."""
+    return [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images]
+
+
+def face_models_hash(backend: str, folder: Path) -> str:
+    """Return what stands for face models before they are open: the backend's name and its weights."""
+    return hash_json([backend, hash_folder(folder, "**/*.onnx")])
 
 
 class Measurements:

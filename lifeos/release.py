@@ -160,13 +160,11 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
         write_rows(folder / "champion_metrics.jsonl", champion_rows)
         write_rows(folder / "class_metrics.jsonl", class_rows)
     with clock.step("judge"):
-        verdicts, decision = judge_step(
-            request, persona, measurements, records, rows, champion_rows, calibration, base, class_rows
-        )
+        bound = judged_domain(request, persona, measurements, records)
+        verdicts, decision = judge_step(policy, bound, rows, champion_rows, calibration, base, class_rows)
         if stop is not None:
             verdicts = stopped_verdicts(verdicts, stop)
         else:
-            bound = judged_domain(request, persona, measurements, records)
             verdicts |= null_step(instrument, champion_rows, rows, calibration, policy, bound)
     with clock.step("repro"):
         if lora is not None and stop is not None:
@@ -210,10 +208,8 @@ def calibration_step(persona: "Persona") -> "Calibration | None":
 
 
 def judge_step(
-    request: Mapping[str, Any],
-    persona: "Persona",
-    measurements: Measurements,
-    records: Sequence[Mapping[str, Any]],
+    policy: "Policy",
+    bound: Mapping[str, Any],
     rows: Sequence[dict[str, Any]],
     champion_rows: Sequence[dict[str, Any]],
     calibration: "Calibration | None",
@@ -222,15 +218,13 @@ def judge_step(
 ) -> tuple[dict[str, Verdict], dict[str, Any] | None]:
     """Image rows -> verdicts by the policy, and the decision against the champion as JSON (None where there is none).
 
-    The domain of the images is what they really are.
+    ``bound`` is what ``judged_domain`` found: the domain of the images is what they really are.
     """
-    from evals.judge import champion_decision, judge
-    from evals.policy import load_policy
+    from evals.judge import judgement
 
-    policy, champion = load_policy(Path(request["policy"])), champion_rows or None
-    bound = judged_domain(request, persona, measurements, records)
-    verdicts = judge(rows, calibration, policy, champion, **bound, base_rows=base, class_rows=class_rows or None)
-    decision = champion_decision(rows, calibration, policy, champion, **bound)
+    verdicts, decision = judgement(
+        rows, calibration, policy, champion_rows or None, **bound, base_rows=base, class_rows=class_rows or None
+    )
     return verdicts, None if decision is None else decision.to_json()
 
 

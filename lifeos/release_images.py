@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.early_stop import EarlyStop, early_stop
 from lifeos.base_images import class_plan
-from lifeos.measure import ImageToMeasure, image_rows
+from lifeos.measure import ImageToMeasure, image_rows, images_of
 from lifeos.progress import Progress
 from lifeos.release_inputs import release_domain, release_plan
 
@@ -27,7 +27,7 @@ def sample_step(
 
         return [ImageToMeasure(i.path, i.prompt, i.seed) for i in read_images(Path(request["images"]))], 0
     sampled = engine.sample(release_plan(persona), persona.base, lora, image_store(request), progress)
-    return [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images], int(sampled.made)
+    return images_of(sampled), int(sampled.made)
 
 
 def sample_by_blocks(
@@ -52,7 +52,7 @@ def sample_by_blocks(
             lambda stage, done, _: progress(stage, done, whole),
         )  # fmt: skip
         made += int(sampled.made)
-        images = [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images]
+        images = images_of(sampled)
         records = judged.measurements.of_all([image.path for image in images], progress, "a look at the faces")
         # Only what is measured on each image by itself: an early stop asks neither CLIP nor a second backend.
         rows = image_rows(images, records, judged.training, judged.calibration, persona.sampler.strength)
@@ -96,7 +96,7 @@ def class_step(
     if lora is None or base is None:
         return [], 0
     sampled = engine.sample(class_plan(persona), persona.base, lora, image_store(request), progress)
-    return [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images], int(sampled.made)
+    return images_of(sampled), int(sampled.made)
 
 
 def missing_images(request: Mapping[str, Any], persona: "Persona", lora: Path, engine: ModuleType) -> int:

@@ -6,12 +6,12 @@ from pathlib import Path
 from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
-from evals.content_hash import hash_file, hash_folder, hash_json
+from evals.content_hash import hash_file
 from evals.history import append, read
 from evals.scorecard import compact_time, row_id
 from evals.selection import Candidate, Selection, measured_candidate, select
 from lifeos.errors import InputError
-from lifeos.measure import ImageToMeasure, Measurements, image_rows
+from lifeos.measure import ImageToMeasure, Measurements, face_models_hash, image_rows
 from lifeos.progress import Progress
 from lifeos.release_inputs import release_plan
 
@@ -69,7 +69,7 @@ def choose_among(
         raise InputError(f"{persona.calibration}: accepted a calibration, got none there; next: lifeos calibrate "
                          f"{persona.folder.name}")  # fmt: skip
     calibration, policy = load_calibration(persona.calibration), load_policy(inputs.policy)
-    face_hash = hash_json([persona.face_backend, hash_folder(persona.face_folder, "**/*.onnx")])
+    face_hash = face_models_hash(persona.face_backend, persona.face_folder)
     measurements = Measurements(
         inputs.artifacts, lambda: engine.open_faces(persona.face_backend, persona.face_folder), face_hash,
         reader_of(persona.base),

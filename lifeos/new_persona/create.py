@@ -110,15 +110,14 @@ def create_persona(plan: PersonaPlan, artifacts: Path, progress: Progress = sile
 
 
 def _looking(plan: PersonaPlan, artifacts: Path) -> Looking:
-    from evals.content_hash import hash_folder, hash_json
     from lifeos import engine
     from lifeos.lora.dataset_lint.image_facts import FactsCache
-    from lifeos.measure import Measurements
+    from lifeos.measure import Measurements, face_models_hash
 
     facts = FactsCache(artifacts)
     if not plan.request.faces:
         return Looking(plan.size, facts.of, None, _no_faces)
-    models = hash_json([plan.request.face_backend, hash_folder(plan.face_path, "**/*.onnx")])
+    models = face_models_hash(plan.request.face_backend, plan.face_path)
     measurements = Measurements(
         artifacts, lambda: engine.open_faces(plan.request.face_backend, plan.face_path), models
     )

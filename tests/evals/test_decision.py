@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from evals.decision import APPROVE, NO_DECISION, REJECT
-from evals.judge import champion_decision, judge
+from evals.judge import judge, judgement
 from evals.verdict import Outcome
 from tests.evals.conftest import listed_policy
 
@@ -41,8 +41,9 @@ def decided(row_calibration):
     def run(rows, champion, policy=None):
         bound = {"backend": row_calibration.backend, "domain": row_calibration.domain}
         chosen = policy or champion_policy()
-        decision = champion_decision(rows, row_calibration, chosen, champion, **bound)
-        verdict = judge(rows, row_calibration, chosen, champion, **bound)["champion"]
+        verdicts, decision = judgement(rows, row_calibration, chosen, champion, **bound)
+        verdict = verdicts["champion"]
+        assert judge(rows, row_calibration, chosen, champion, **bound) == verdicts
         assert decision is None or decision.to_verdict() == verdict
         return decision, verdict
 
@@ -197,7 +198,7 @@ def test_a_calibration_without_the_band_decides_nothing(healthy_rows, row_calibr
     lacking = dataclasses.replace(row_calibration, thresholds={**row_calibration.thresholds, "skin_z_low": None})
     bound = {"backend": lacking.backend, "domain": lacking.domain}
     pair = (healthy_rows(), healthy_rows(0.84, "champion"))
-    assert champion_decision(pair[0], lacking, champion_policy(), pair[1], **bound) is None
+    assert judgement(pair[0], lacking, champion_policy(), pair[1], **bound)[1] is None
 
 
 def test_too_few_prompts_for_any_p_decide_nothing(decided, healthy_rows):
@@ -225,9 +226,9 @@ def test_the_order_of_rows_decides_nothing_and_turning_both_round_turns_the_mean
     calibration = Calibration.from_json(script.CALIBRATION)
     bound = {"backend": calibration.backend, "domain": calibration.domain}
     rows, older = moved(script.rows(), np.reshape(shifts, (8, 3))), script.rows()
-    one = champion_decision(rows, calibration, champion_policy(), older, **bound)
+    one = judgement(rows, calibration, champion_policy(), older, **bound)[1]
     shuffled = shuffler.sample(rows, len(rows))
-    assert champion_decision(shuffled, calibration, champion_policy(), older, **bound) == one
-    turned = champion_decision(older, calibration, champion_policy(), rows, **bound)
+    assert judgement(shuffled, calibration, champion_policy(), older, **bound)[1] == one
+    turned = judgement(older, calibration, champion_policy(), rows, **bound)[1]
     assert turned.metrics[0].mean == pytest.approx(-one.metrics[0].mean)
     assert not (one.verdict == APPROVE and turned.verdict == APPROVE)

@@ -78,15 +78,14 @@ def run_lint(persona: Path, artifacts: Path, *, html: Path | None, as_json: bool
 
 def _face_measure(persona: "Persona", artifacts: Path) -> Any:
     """Return the function that measures one image; the face models are named and opened when it is first called."""
-    from evals.content_hash import hash_folder, hash_json
     from lifeos import engine
-    from lifeos.measure import Measurements
+    from lifeos.measure import Measurements, face_models_hash
 
     known: list[Measurements] = []
 
     def measure(path: Path) -> Mapping[str, Any]:
         if not known:
-            models = hash_json([persona.face_backend, hash_folder(persona.face_folder, "**/*.onnx")])
+            models = face_models_hash(persona.face_backend, persona.face_folder)
             known.append(
                 Measurements(artifacts, lambda: engine.open_faces(persona.face_backend, persona.face_folder), models)
             )
