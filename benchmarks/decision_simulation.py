@@ -1,7 +1,8 @@
 """``python -m benchmarks.decision_simulation``: how often the decision errs, what it sees, what stopping early saves.
 
-Nothing is timed. Images are drawn from a model of likeness (a level a prompt, noise a seed, both as the demo persona's
-were measured) and handed to the code that decides releases: ``evals.decision.decide`` and ``evals.early_stop``.
+Nothing is timed. Images are drawn from a model of likeness (a level a prompt, noise a seed: a spread at which the sizes
+published for 80 % power have about that) and handed to the code that decides releases: ``evals.decision.decide`` and
+``evals.early_stop``.
 """
 
 import argparse

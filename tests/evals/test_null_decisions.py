@@ -15,7 +15,7 @@ CONTROLS = passed("answered as known", value=0.0, threshold=0.0, threshold_sourc
 
 @pytest.fixture
 def noisy_rows(row_script):
-    """24 prompts by 4 seeds with the demo's spread: .03 between prompts, .08 between seeds."""
+    """24 prompts by 4 seeds, .03 between prompts and .08 between seeds: more than the demo's own spread."""
 
     def make(seed=1, skin=0.0):
         generator = np.random.default_rng(seed)
