@@ -7,13 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
+from lifeos.cli_options import Artifacts, History, Json, Persona, Policy, utc_now
 from lifeos.errors import InputError
 
-_Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
-_Persona = Annotated[str | None, typer.Option("--persona", help="Persona folder.", metavar="FOLDER")]
-_History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]
-_Policy = Annotated[str | None, typer.Option("--policy", help="Thresholds of the judge.", metavar="FILE")]
-_Artifacts = Annotated[str | None, typer.Option("--artifacts", help="Folder for images and runs.", metavar="FOLDER")]
 _Location = Annotated[
     str | None, typer.Option("--location", help="Where the file lies: a path or https://.", metavar="WHERE")
 ]
@@ -27,11 +23,11 @@ def promote_lora(
         bool, typer.Option("--allow-dirty", help="Take a row whose checkout had changes; they are named.")
     ] = False,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Say what would be done, write nothing.")] = False,
-    persona: _Persona = None,
-    policy: _Policy = None,
-    history: _History = None,
-    artifacts: _Artifacts = None,
-    as_json: _Json = False,
+    persona: Persona = None,
+    policy: Policy = None,
+    history: History = None,
+    artifacts: Artifacts = None,
+    as_json: Json = False,
 ) -> int:
     """Make the LoRA of an approved row the persona's champion.
 
@@ -40,7 +36,7 @@ def promote_lora(
     from lifeos.promotion import promote
 
     inputs = _inputs(persona=persona, policy=policy, history=history, artifacts=artifacts)
-    done = promote(inputs, row, time=_now(), location=location, allow_dirty=allow_dirty, dry_run=dry_run)
+    done = promote(inputs, row, time=utc_now(), location=location, allow_dirty=allow_dirty, dry_run=dry_run)
     if done.champion is None:
         return _refused("promote", f"row {row}", list(done.refusals), as_json)
     lines = [f"{done.champion.persona}: LoRA {done.champion.lora[:12]} is "
@@ -61,11 +57,11 @@ def adopt_champion(
     file: Annotated[Path, typer.Argument(help="LoRA from before lifeos.", metavar="FILE")],
     location: _Location = None,
     replace: Annotated[bool, typer.Option("--replace", help="In place of a champion that is there.")] = False,
-    persona: _Persona = None,
-    policy: _Policy = None,
-    history: _History = None,
-    artifacts: _Artifacts = None,
-    as_json: _Json = False,
+    persona: Persona = None,
+    policy: Policy = None,
+    history: History = None,
+    artifacts: Artifacts = None,
+    as_json: Json = False,
 ) -> int:
     """Judge a LoRA from before lifeos and register it, not approved: candidates are compared with it, nothing loads it.
 
@@ -93,7 +89,7 @@ def adopt_champion(
         reasons = [f"{result.id}: {result.verdict.reason}" for result in run.results if result.verdict.blocks]
         return _refused("adopt", str(file), reasons[:3], as_json)
     row = find(inputs.history, run.row)
-    champion = champion_of(row, approved=False, time=_now(), location=location, replaced=before)
+    champion = champion_of(row, approved=False, time=utc_now(), location=location, replaced=before)
     keep_copy(file, champion.lora, inputs.artifacts)
     write_champion(path, champion)
     named = name_champion(inputs.persona)
@@ -105,7 +101,7 @@ def adopt_champion(
     return _told("adopt", lines, champion.model_dump(by_alias=True), as_json)
 
 
-def fetch_champion(persona: _Persona = None, artifacts: _Artifacts = None, as_json: _Json = False) -> int:
+def fetch_champion(persona: Persona = None, artifacts: Artifacts = None, as_json: Json = False) -> int:
     """Bring the champion's file from its location and verify every byte; prints where it lies.
 
     Exit status: 0 it is there, 1 other bytes lie at the location, 2 it cannot be read.
@@ -123,9 +119,9 @@ def fetch_champion(persona: _Persona = None, artifacts: _Artifacts = None, as_js
 
 def check_champion(
     file: Annotated[Path, typer.Argument(help="LoRA that is about to be loaded.", metavar="PATH")],
-    persona: _Persona = None,
-    history: _History = None,
-    as_json: _Json = False,
+    persona: Persona = None,
+    history: History = None,
+    as_json: Json = False,
 ) -> int:
     """Is this file exactly the approved champion? For loaders.
 
@@ -164,7 +160,3 @@ def _refused(asked: str, what: str, reasons: list[str], as_json: bool) -> int:
     else:
         print("\n".join([f"{what}: REFUSED", *(f"  - {reason}" for reason in reasons)]))
     return 1
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -10,6 +10,7 @@ import typer
 from typer.exceptions import TyperException
 
 from lifeos import champion_cli, compare_cli, history_cli, mend_cli, report_cli, reviews_cli, selection_cli
+from lifeos.cli_options import History, Json
 from lifeos.errors import InputError
 from lifeos.pods import pods_cli
 
@@ -27,8 +28,6 @@ history_cli.app.command("reviews")(reviews_cli.show_reviews)
 app.add_typer(history_cli.app, name="history")
 app.add_typer(pods_cli.app, name="pod")
 
-_Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
-_History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]
 
 
 def main(arguments: list[str]) -> int:
@@ -61,7 +60,7 @@ def main(arguments: list[str]) -> int:
 def gate(
     context: typer.Context,
     phase: Annotated[str, typer.Argument(help="cheap, predeploy, pod or release.", metavar="PHASE")],
-    as_json: _Json = False,
+    as_json: Json = False,
     lora: Annotated[str | None, typer.Option(help="LoRA file to judge.", metavar="FILE")] = None,
     images: Annotated[str | None, typer.Option(help="Folder of finished images to judge.", metavar="FOLDER")] = None,
     recipe: Annotated[str | None, typer.Option(help="Recipe to train; default: the persona's.", metavar="FILE")] = None,
@@ -72,7 +71,7 @@ def gate(
     ] = None,
     pod: Annotated[str | None, typer.Option(help="Kind of pod to assume.", metavar="NAME")] = None,
     requirements: Annotated[str | None, typer.Option(help="Requirements of the pod.", metavar="FILE")] = None,
-    history: _History = None,
+    history: History = None,
     artifacts: Annotated[str | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
     record: Annotated[bool, typer.Option("--record", help="Record a run of phase cheap too.")] = False,
 ) -> int:
@@ -129,7 +128,7 @@ def gate(
 def retrain_lora(
     recipe: Annotated[Path, typer.Argument(help="Training recipe.", metavar="RECIPE.toml")],
     out: Annotated[Path, typer.Option("--out", "-o", help="LoRA file to write.", metavar="OUT.safetensors")],
-    as_json: _Json = False,
+    as_json: Json = False,
     artifacts: Annotated[Path | None, typer.Option(help="Folder for checkpoints.", metavar="FOLDER")] = None,
 ) -> int:
     """Train a LoRA; the same command after a kill goes on where it was."""
@@ -170,7 +169,7 @@ def calibrate(
         int | None, typer.Option(help="Seeds of the bare base to sample; default: enough.", min=2, metavar="N")
     ] = None,
     plot: Annotated[Path | None, typer.Option(help="PNG to draw; default: artifacts/reports.", metavar="FILE")] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
     artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
 ) -> int:
     """Derive a persona's thresholds from its references, from strangers and from the base without a LoRA."""
@@ -218,7 +217,7 @@ def new_persona(
     face_backend: Annotated[str, typer.Option(help="Face models that judge.", metavar="NAME")] = "yunet_sface",
     face_folder: Annotated[str, typer.Option(help="Where their weights lie.", metavar="FOLDER")] = "models/faces",
     into: Annotated[Path | None, typer.Option(help="Where to make it; default: personas/.", metavar="FOLDER")] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
     artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
 ) -> int:
     """Make a persona of photographs: upright PNG, training and held-out references, captions, prompts, recipe."""
@@ -252,7 +251,7 @@ def lint_dataset(
     rewrite: Annotated[
         list[Path] | None, typer.Option(help="First make this image upright, opaque, 8-bit RGB.", metavar="IMAGE")
     ] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
     artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
 ) -> int:
     """Look at a persona's images, captions, faces and references before anything is trained on them.
@@ -274,7 +273,7 @@ def lint_dataset(
 def pods(
     persona: Annotated[Path | None, typer.Option(help="Persona folder.", metavar="FOLDER")] = None,
     recipe: Annotated[Path | None, typer.Option(help="Recipe to estimate; default: the persona's.")] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
 ) -> int:
     """List the kinds of pods: GPU, driver, price, and what a run takes and costs on each."""
     return pods_cli.show_pods(as_json, persona, recipe)
@@ -284,7 +283,7 @@ def pods(
 def validate_pod_deps(
     requirements: Annotated[Path | None, typer.Option(help="Requirements of the pod.", metavar="FILE")] = None,
     pod: Annotated[str | None, typer.Option(help="Kind of pod, or its .toml file.", metavar="NAME")] = None,
-    as_json: _Json = False,
+    as_json: Json = False,
     fix: Annotated[bool, typer.Option("--fix", help="Write the corrected set beside the file.")] = False,
     offline: Annotated[bool, typer.Option("--offline", help="Ask no network.")] = False,
 ) -> int:
@@ -300,7 +299,7 @@ def validate_pod_deps(
 
 
 @app.command()
-def settings(as_json: _Json = False) -> int:
+def settings(as_json: Json = False) -> int:
     """Show every setting: value, where it comes from, meaning."""
     from lifeos.settings import load_project, settings_table
 

@@ -2,12 +2,12 @@
 
 import json
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from lifeos.cli_options import History, Json, before_name, history_path, print_table, utc_now
 from lifeos.errors import InputError
 
 app = typer.Typer(
@@ -17,14 +17,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 
-_Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
-_History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]
 _SCHEMA = "lifeos.history/1"
 _COLUMNS = ("id", "phase", "persona", "verdict", "reused")
 
 
 @app.callback()
-def list_rows(context: typer.Context, as_json: _Json = False, history: _History = None) -> int:
+def list_rows(context: typer.Context, as_json: Json = False, history: History = None) -> int:
     """List every row, oldest first; or show, verify and merge."""
     if context.invoked_subcommand is not None:
         # Sub-commands look here for options that were given before their name.
@@ -32,7 +30,7 @@ def list_rows(context: typer.Context, as_json: _Json = False, history: _History 
         return 0
     from evals.history import read
 
-    path = _path(history)
+    path = history_path(history)
     rows = read(path)
     if as_json:
         _print_json({"history": str(path), "rows": rows})
@@ -41,9 +39,7 @@ def list_rows(context: typer.Context, as_json: _Json = False, history: _History 
         print(f"{path}: nothing was recorded yet; next: lifeos gate release")
         return 0
     table = [_COLUMNS, *[tuple(_cell(row, name) for name in _COLUMNS) for row in rows]]
-    widths = [max(len(line[column]) for line in table) for column in range(len(_COLUMNS))]
-    for line in table:
-        print("  ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip())
+    print_table(table)
     return 0
 
 
@@ -51,14 +47,14 @@ def list_rows(context: typer.Context, as_json: _Json = False, history: _History 
 def show(
     context: typer.Context,
     row: Annotated[str, typer.Argument(help="Start of a row's id or hash.", metavar="ID")],
-    as_json: _Json = False,
-    history: _History = None,
+    as_json: Json = False,
+    history: History = None,
 ) -> int:
     """Show one row."""
     from evals.history import find
 
-    found = find(_path(history or _before(context, "history")), row)
-    if as_json or _before(context, "json"):
+    found = find(history_path(history or before_name(context, "history")), row)
+    if as_json or before_name(context, "json"):
         _print_json({"row": found})
         return 0
     print(json.dumps({key: value for key, value in found.items() if key != "gates"}, indent=2, allow_nan=False))
@@ -68,15 +64,15 @@ def show(
 
 
 @app.command()
-def verify(context: typer.Context, as_json: _Json = False, history: _History = None) -> int:
+def verify(context: typer.Context, as_json: Json = False, history: History = None) -> int:
     """Derive every hash again; exit status 1 when the chain is broken."""
     from evals.history import verify as verify_history
 
-    path = _path(history or _before(context, "history"))
+    path = history_path(history or before_name(context, "history"))
     if not path.exists():
         raise InputError(f"{path}: accepted a history file, got none there; next: lifeos gate release")
     found = verify_history(path)
-    if as_json or _before(context, "json"):
+    if as_json or before_name(context, "json"):
         _print_json(
             {
                 "history": str(path),
@@ -101,15 +97,15 @@ def verify(context: typer.Context, as_json: _Json = False, history: _History = N
 def merge(
     context: typer.Context,
     file: Annotated[Path, typer.Argument(help="The other history.", metavar="FILE")],
-    as_json: _Json = False,
-    history: _History = None,
+    as_json: Json = False,
+    history: History = None,
 ) -> int:
     """Bring the rows of another history in and append a row that joins both ends."""
     from evals.history import merge as merge_history
 
-    path = _path(history or _before(context, "history"))
-    row = merge_history(path, file, time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
-    if as_json or _before(context, "json"):
+    path = history_path(history or before_name(context, "history"))
+    row = merge_history(path, file, time=utc_now())
+    if as_json or before_name(context, "json"):
         _print_json({"row": row})
     else:
         print(f"{path}: ends with row {row['id']}")
@@ -120,16 +116,6 @@ def _cell(row: Mapping[str, Any], name: str) -> str:
     # Reviews and selections have no phase: their kind stands there.
     kind = str(row.get("schema", "-")).removeprefix("lifeos.").split("/")[0]
     return str(row.get(name, kind if name == "phase" else "-"))
-
-
-def _path(history: str | None) -> Path:
-    from lifeos.settings import load_project
-
-    return Path(history) if history is not None else load_project().path("history")
-
-
-def _before(context: typer.Context, name: str) -> Any:
-    return context.obj.get(name) if isinstance(context.obj, dict) else None
 
 
 def _print_json(body: dict[str, Any]) -> None:

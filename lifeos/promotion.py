@@ -1,5 +1,6 @@
 """What makes a judged LoRA the champion, and everything that keeps it from becoming one."""
 
+import json
 import re
 import subprocess
 from collections.abc import Mapping, Sequence
@@ -12,12 +13,11 @@ from evals.content_hash import hash_file, hash_folder
 from evals.history import Verification, find, read, verify
 from lifeos.champion import CHAMPION_FILE, Champion, keep_copy, read_champion, write_champion
 from lifeos.errors import InputError
+from lifeos.record import git_output
 
 if TYPE_CHECKING:
     from lifeos.inputs import Inputs
     from lifeos.persona import Persona
-
-_GIT_SECONDS = 30
 
 
 @dataclass(frozen=True)
@@ -188,15 +188,9 @@ def name_champion(folder: Path) -> bool:
 
 def committed_tip(root: Path, history: Path) -> str | None:
     """Return the hash of the last row of the history as it was last committed; None where git does not know it."""
-    import json
-
     try:
         name = history.absolute().relative_to(root.absolute()).as_posix()
-        shown = subprocess.run(
-            ["git", "show", f"HEAD:{name}"], cwd=root, capture_output=True, timeout=_GIT_SECONDS, check=True
-        ).stdout
-        last = shown.decode("ascii").splitlines()[-1]
-        return str(json.loads(last)["hash"])
+        return str(json.loads(git_output(root, "show", f"HEAD:{name}").splitlines()[-1])["hash"])
     except (ValueError, OSError, subprocess.SubprocessError, IndexError, KeyError, TypeError):
         return None
 

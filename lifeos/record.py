@@ -82,8 +82,8 @@ def git_state(root: Path, own: Sequence[Path] = ()) -> dict[str, Any]:
         own: files and folders that runs write to; with the history and champion files they are left out.
     """
     try:
-        commit = _git(root, "rev-parse", "HEAD").strip()
-        status = _git(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
+        commit = git_output(root, "rev-parse", "HEAD").strip()
+        status = git_output(root, "status", "--porcelain", "-z", "--no-renames", "--untracked-files=all")
     except (OSError, subprocess.SubprocessError):
         return {"git_commit": None, "git_dirty": None, "git_changed": []}
     changed = [entry[3:] for entry in status.split("\0") if entry]
@@ -97,7 +97,13 @@ def git_state(root: Path, own: Sequence[Path] = ()) -> dict[str, Any]:
     return {"git_commit": commit, "git_dirty": bool(kept), "git_changed": kept}
 
 
-def _git(root: Path, *arguments: str) -> str:
+def git_output(root: Path, *arguments: str) -> str:
+    """Return what git prints; bytes that are no UTF-8 are replaced.
+
+    Raises:
+        OSError: git is not there.
+        subprocess.SubprocessError: it fails or does not answer in time.
+    """
     done = subprocess.run(["git", *arguments], cwd=root, capture_output=True, timeout=_GIT_SECONDS, check=True)
     return done.stdout.decode("utf-8", "replace")
 

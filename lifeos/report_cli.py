@@ -6,22 +6,22 @@ from typing import Annotated
 
 import typer
 
+from lifeos.cli_options import Artifacts, History, Json, artifacts_path, history_path, row_or_latest
+
 SCHEMA = "lifeos.report/1"
 
 
 def report(
     row: Annotated[str, typer.Argument(help="Start of a row's id or hash; default: the latest release.")] = "",
-    history: Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")] = None,
-    artifacts: Annotated[
-        str | None, typer.Option("--artifacts", help="Folder for images and runs.", metavar="FOLDER")
-    ] = None,
+    history: History = None,
+    artifacts: Artifacts = None,
     with_images: Annotated[
         bool, typer.Option("--with-images", help="Let the summary show the worst pairs; else no image leaves the page.")
     ] = False,
     step_summary: Annotated[
         bool, typer.Option("--step-summary", help="Append the summary to the file that GITHUB_STEP_SUMMARY names.")
     ] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")] = False,
+    as_json: Json = False,
 ) -> int:
     """Write the page of a recorded release, and beside it JUnit XML, a summary in Markdown and a model card.
 
@@ -30,7 +30,7 @@ def report(
     import os
 
     from evals.atomic import write_bytes, write_text
-    from evals.history import find, read
+    from evals.history import read
     from lifeos.errors import InputError
     from lifeos.report.junit import junit_xml
     from lifeos.report.model_card import model_card
@@ -38,20 +38,10 @@ def report(
     from lifeos.report.release_data import gather
     from lifeos.report.step_summary import PICTURE, worst_pairs
     from lifeos.report.step_summary import step_summary as summary_of
-    from lifeos.settings import load_project
 
-    project = load_project()
-    path = Path(history) if history is not None else project.path("history")
-    folder = Path(artifacts).absolute() if artifacts is not None else project.path("artifacts")
-    rows = read(path)
-    if row:
-        found = find(path, row)
-    else:
-        releases = [each for each in rows if each.get("phase") == "release"]
-        if not releases:
-            raise InputError(f"{path}: accepted a history with a release, got none; next: lifeos gate release")
-        found = releases[-1]
-    data = gather(found, rows, folder)
+    path, folder = history_path(history), artifacts_path(artifacts)
+    found = row_or_latest(path, row)
+    data = gather(found, read(path), folder)
     out = folder / "reports" / str(found["id"]) / "index.html"
     write_page(data, out)
     summary = summary_of(data, with_images=with_images)

@@ -2,15 +2,14 @@
 
 import json
 import sys
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
+from lifeos.cli_options import Artifacts, History, Json, artifacts_path, before_name, history_path, utc_now
+
 SCHEMA = "lifeos.reviews/1"
-_Json = Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")]
-_History = Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")]
 
 
 def review_samples(
@@ -18,11 +17,9 @@ def review_samples(
     apply: Annotated[Path | None, typer.Option("--apply", help="Review that the report saved.", metavar="FILE")] = None,
     reviewer: Annotated[str, typer.Option("--reviewer", help="Who looked.", metavar="NAME")] = "",
     verdict: Annotated[str, typer.Option("--verdict", help="approve, reject or unsure.")] = "",
-    history: _History = None,
-    artifacts: Annotated[
-        str | None, typer.Option("--artifacts", help="Folder for images and runs.", metavar="FOLDER")
-    ] = None,
-    as_json: _Json = False,
+    history: History = None,
+    artifacts: Artifacts = None,
+    as_json: Json = False,
 ) -> int:
     """Record what a person says of a release's images; the measured verdict stays.
 
@@ -32,11 +29,8 @@ def review_samples(
     from evals.history import find
     from lifeos.errors import InputError
     from lifeos.reviews import Draft, read_draft, record_review
-    from lifeos.settings import load_project
 
-    project = load_project()
-    path = Path(history) if history is not None else project.path("history")
-    folder = Path(artifacts).absolute() if artifacts is not None else project.path("artifacts")
+    path = history_path(history)
     found = find(path, row)
     if apply is not None:
         if reviewer or verdict:
@@ -56,7 +50,7 @@ def review_samples(
             raise InputError("--reviewer: accepted 1 to 80 characters, got another name; next: pass --reviewer NAME")
         draft = Draft(schema="lifeos.review-draft/1", row=found["id"], row_hash=found["hash"], reviewer=reviewer,
                       verdict=verdict)  # type: ignore[arg-type]  # fmt: skip
-    made, is_new = record_review(path, folder, draft, time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"))
+    made, is_new = record_review(path, artifacts_path(artifacts), draft, time=utc_now())
     if as_json:
         print(json.dumps({"schema": SCHEMA, "review": made, "recorded": is_new}, allow_nan=False))
         return 0
@@ -66,18 +60,15 @@ def review_samples(
     return 0
 
 
-def show_reviews(context: typer.Context, history: _History = None, as_json: _Json = False) -> int:
+def show_reviews(context: typer.Context, history: History = None, as_json: Json = False) -> int:
     """List every review beside the measured verdict, oldest first, and how often both said the same."""
     from evals.history import read
     from lifeos.reviews import agreement, reviews
-    from lifeos.settings import load_project
 
-    before: dict[str, Any] = context.obj if isinstance(context.obj, dict) else {}
-    given = history or before.get("history")
-    path = Path(given) if given is not None else load_project().path("history")
+    path = history_path(history or before_name(context, "history"))
     found = reviews(read(path))
     told = agreement(found)
-    if as_json or before.get("json"):
+    if as_json or before_name(context, "json"):
         interval = None if told.interval is None else [told.interval.low, told.interval.high]
         print(json.dumps({"schema": SCHEMA, "reviews": found, "agreement": {
             "same": told.same, "compared": told.compared, "interval": interval}}, allow_nan=False))  # fmt: skip

@@ -1,11 +1,12 @@
 """``choose-checkpoint``: which of several LoRAs, or at which strength."""
 
 import json
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+
+from lifeos.cli_options import Artifacts, History, Json, Persona, Policy, utc_now
 
 SCHEMA = "lifeos.choose/1"
 
@@ -15,13 +16,11 @@ def choose_checkpoint(
     strength: Annotated[
         list[float] | None, typer.Option("--strength", help="Factor on the LoRA; may be given several times.")
     ] = None,
-    persona: Annotated[str | None, typer.Option("--persona", help="Persona folder.", metavar="FOLDER")] = None,
-    policy: Annotated[str | None, typer.Option("--policy", help="Thresholds of the judge.", metavar="FILE")] = None,
-    history: Annotated[str | None, typer.Option("--history", help="History file.", metavar="FILE")] = None,
-    artifacts: Annotated[
-        str | None, typer.Option("--artifacts", help="Folder for images and runs.", metavar="FOLDER")
-    ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Answer as one JSON object on stdout.")] = False,
+    persona: Persona = None,
+    policy: Policy = None,
+    history: History = None,
+    artifacts: Artifacts = None,
+    as_json: Json = False,
 ) -> int:
     """Choose among LoRA files and strengths on prompt set A; the release reports on the untouched set B.
 
@@ -49,7 +48,7 @@ def choose_checkpoint(
             return [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in images]
 
         found, row = choose_among(
-            inputs, files, strength or [1.0], time=datetime.now(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
+            inputs, files, strength or [1.0], time=utc_now(),
             progress=progress, engine=engine, sample=sample,
         )  # fmt: skip
     if as_json:

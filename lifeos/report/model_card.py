@@ -3,7 +3,8 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lifeos.report.page import WORDS, figure
+from lifeos.report.figure import figure
+from lifeos.report.page import MISSING, WORDS
 from lifeos.report.step_summary import escaped
 
 _REPORTED = ("likeness", "skin_z", "adherence", "face_count", "copy_image", "self_similarity")
@@ -36,7 +37,7 @@ def model_card(row: Mapping[str, Any]) -> str:
         f"**{WORDS[row['verdict']]}** by lifeos, row {escaped(row['id'])} of {row['time']}.", "",
         "| gate | verdict | value | threshold |", "| --- | --- | --- | --- |",
         *(f"| {escaped(gate['id'])} ({gate['severity']}) | {gate['verdict'].replace('_', ' ')} "
-          f"| {figure(gate['value'])} | {figure(gate['threshold'])} |" for gate in row["gates"]),
+          f"| {figure(gate['value'], MISSING)} | {figure(gate['threshold'], MISSING)} |" for gate in row["gates"]),
         "", f"Faces judged with {escaped(backend['name'])}; licence of its weights: {escaped(backend['licence'])}.",
         "", f"SHA-256 of the file: `{row['hashes']['lora'] or 'none'}`; of the base: `{row['hashes']['base']}`.",
         f"Commit {row['git']['commit']}{', with changes' if row['git']['dirty'] else ''}.",

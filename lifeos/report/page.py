@@ -8,11 +8,13 @@ from typing import Any
 
 from evals.atomic import write_text
 from lifeos.report.charts import distribution, history
+from lifeos.report.figure import figure
 from lifeos.report.release_data import Pair, ReleaseData, Shown
 
 TEMPLATE = Path(__file__).with_name("page.html.j2")
 WORDS = {"approved": "APPROVED", "rejected": "REJECTED", "not_evaluated": "NOT EVALUATED"}
 SIGNS = {"passed": "✓", "failed": "✗", "not_evaluated": "?", "not_applicable": "–"}
+MISSING = "–"
 _LARGEST_SIDE, _QUALITY = 512, 88
 _PATCHES = 6
 _METRICS = ("likeness", "skin_z", "grain", "lattice", "specular", "tone_ita")
@@ -35,7 +37,7 @@ def page(data: ReleaseData) -> str:
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True,
         loader=FileSystemLoader(TEMPLATE.parent),
     )  # fmt: skip
-    environment.filters["figure"] = figure
+    environment.filters["figure"] = lambda value: figure(value, MISSING)
     template = environment.get_template(TEMPLATE.name)
     row = data.row
     return template.render(
@@ -58,11 +60,6 @@ def page(data: ReleaseData) -> str:
         past=data.history,
         shown_metrics=_METRICS,
     )
-
-
-def figure(value: float | None) -> str:
-    """Return a number as the page shows it, a dash where there is none."""
-    return "–" if value is None else f"{value:.4g}"
 
 
 def _blocks(gate: Mapping[str, Any]) -> bool:

@@ -1,6 +1,7 @@
 """What a report shows of one recorded release, gathered from its row, its run folder and the image store."""
 
 import json
+import math
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -104,7 +105,7 @@ def gather(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]], artifacts:
     champion = {(shown.prompt, shown.seed): shown for shown in _shown(row, folder, "champion_metrics.jsonl", artifacts)}
     pairs = [Pair(shown, champion.get(cell)) for cell, shown in candidate.items()]
     if champion:
-        pairs.sort(key=lambda pair: (9.0 if pair.difference is None else pair.difference, pair.candidate.prompt))
+        pairs.sort(key=lambda pair: (math.inf if pair.difference is None else pair.difference, pair.candidate.prompt))
     else:
         pairs.sort(key=lambda pair: (pair.likeness, pair.candidate.prompt, pair.candidate.seed))
     return ReleaseData(row, before, pairs, None)

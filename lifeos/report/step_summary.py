@@ -3,7 +3,8 @@
 import io
 import re
 
-from lifeos.report.page import SIGNS, WORDS, figure
+from lifeos.report.figure import figure
+from lifeos.report.page import MISSING, SIGNS, WORDS
 from lifeos.report.release_data import ReleaseData
 
 PICTURE = "worst-pairs.jpg"
@@ -33,7 +34,7 @@ def step_summary(data: ReleaseData, *, with_images: bool = False) -> str:
         soft = " (soft)" if gate["severity"] == "soft" else ""
         lines.append(
             f"| {escaped(gate['id'])}{soft} | {SIGNS[gate['verdict']]} {gate['verdict'].replace('_', ' ')} "
-            f"| {figure(gate['value'])} | {figure(gate['threshold'])} |"
+            f"| {figure(gate['value'], MISSING)} | {figure(gate['threshold'], MISSING)} |"
         )
     return "\n".join([*lines, "", f"Row {escaped(str(row['id']))}", ""])
 

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any, TextIO
 from evals.verdict import PASSED_SO_FAR, Outcome, Verdict
 from lifeos.gate_report import GateResult
 from lifeos.manifest import Manifest
+from lifeos.report.figure import figure as written
 from lifeos.runner import GateRun
 
 if TYPE_CHECKING:
@@ -40,9 +41,9 @@ def figure(verdict: Verdict) -> tuple[str, str, str, str]:
     """Return value, interval, threshold and its source as text; a dash where there is none."""
     interval = verdict.interval
     return (
-        _number(verdict.value),
-        "-" if interval is None else f"{_number(interval.low)} to {_number(interval.high)}",
-        _number(verdict.threshold),
+        written(verdict.value),
+        "-" if interval is None else f"{written(interval.low)} to {written(interval.high)}",
+        written(verdict.threshold),
         verdict.threshold_source or "-",
     )
 
@@ -156,6 +157,3 @@ def _console(stream: TextIO) -> "Console":
 
     return Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH)
 
-
-def _number(value: float | None) -> str:
-    return "-" if value is None else f"{value:.4g}"
