@@ -203,8 +203,6 @@ def _compare(evidence: Evidence, champion: Sequence[ImageRow], margin: Margin) -
     better = _p_above(means, 0.0)
     if interval is None or not_worse is None or better is None:
         raise CannotJudgeError("one prompt says nothing about the spread between prompts")
-    # The bound as well as the p: at a spread of zero a mean on the margin itself is not above it.
-    shown = not_worse <= 1.0 - evidence.level and interval.low > -margin.margin
     return MetricDecision(
         metric=margin.metric,
         better=margin.better,
@@ -212,7 +210,8 @@ def _compare(evidence: Evidence, champion: Sequence[ImageRow], margin: Margin) -
         mean=mean_of(means),
         interval=interval,
         p_non_inferior=not_worse,
-        non_inferior=shown,
+        # The larger of two p is within the level where the t test is too: then the bound lies above the margin.
+        non_inferior=not_worse <= 1.0 - evidence.level,
         p_superior=better,
         superior=False,
         pairs=len(pairs),

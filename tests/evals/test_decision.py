@@ -99,6 +99,30 @@ def test_bounds_and_p_are_those_of_scipy(decided, healthy_rows):
     assert found.interval.low == pytest.approx(by_t.confidence_interval(0.95).low)
 
 
+def test_the_stricter_of_the_two_tests_decides_whichever_it_is(decided, healthy_rows):
+    larger = set()
+    for seed in range(30):
+        shifts = np.random.default_rng(seed).standard_t(2, (8, 1)).clip(-9, 9) * 0.01
+        found = decided(moved(healthy_rows(), shifts), healthy_rows())[0].metrics[0]
+        means = np.broadcast_to(shifts, (8, 3)).mean(axis=1)
+        by_t = scipy.stats.ttest_1samp(means, 0.0, alternative="greater").pvalue
+        by_signs = scipy.stats.permutation_test(
+            (means,), np.mean, permutation_type="samples", alternative="greater", n_resamples=np.inf
+        ).pvalue
+        assert found.p_superior == pytest.approx(max(by_t, by_signs))
+        assert found.non_inferior == (found.p_non_inferior <= 0.05)
+        assert not found.non_inferior or found.interval.low > -found.margin
+        larger.add("t" if by_t > by_signs + 1e-6 else "signs" if by_signs > by_t + 1e-6 else "neither")
+    assert {"t", "signs"} <= larger
+
+
+def test_what_is_left_of_the_pairs_must_still_be_enough(decided, healthy_rows):
+    few = without(healthy_rows(), "skin_z", 3, "unscorable: in the dark")  # all of one prompt: 21 pairs of 7
+    decision, verdict = decided(few, healthy_rows(0.84, "champion"))
+    assert (decision, verdict.outcome) == (None, Outcome.NOT_EVALUATED)
+    assert "21 distinct pairs with skin_z of 7 prompts" in verdict.reason
+
+
 def test_worse_by_the_margin_on_any_metric_is_rejected(decided, healthy_rows):
     decision, verdict = decided(moved(healthy_rows(), -0.04), healthy_rows())
     assert (decision.verdict, verdict.outcome) == (REJECT, Outcome.FAILED)

@@ -187,3 +187,27 @@ def test_only_hard_gates_stop_sampling():
 
     severities = {row.id: row.severity for row in load_manifest(default_manifest()).gates}
     assert {severities[gate] for gate in load_policy().sequential.gates} == {"hard"}
+
+
+MARGIN = {"metric": "skin_z", "margin": 0.3, "better": "higher"}
+
+
+@pytest.mark.parametrize(
+    ("changes", "why"),
+    [
+        ({"also": [{**MARGIN, "margin": -0.1}]}, "margin: accepted a number >= 0"),
+        ({"also": [{**MARGIN, "better": "inside"}]}, "band"),
+        ({"also": [{**MARGIN, "band": [0.0, 1.0]}]}, "band"),
+        ({"also": [{**MARGIN, "better": "sideways"}]}, "better"),
+        ({"also": [MARGIN, MARGIN]}, "each metric once"),
+        ({"also": [{**MARGIN, "metric": "likeness"}]}, "each metric once"),
+        ({"also": [], "superior_on": ["skin_z"]}, "superior_on"),
+        ({"superior_on": ["likeness", "likeness"]}, "superior_on"),
+        ({"also": ["skin_z"]}, "a table"),
+    ],
+)
+def test_a_margin_that_could_decide_nothing_is_refused(changes, why):
+    data = copy.deepcopy(DATA)
+    data["gates"]["champion"] |= changes
+    with pytest.raises(InputError, match=why):
+        parse_policy(data)

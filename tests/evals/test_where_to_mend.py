@@ -69,6 +69,26 @@ def test_a_gate_that_did_not_fail_is_no_evidence(fault, verdict):
     assert advice(changed(fault["row"], verdict)) == []
 
 
+def with_verdict(fault, gate, verdict):
+    row = copy.deepcopy(next(each["row"] for each in FAULTS if named(each) == ("pistachio", fault, 24)))
+    for each in row["gates"]:
+        if each["id"] == gate:
+            each["verdict"] = verdict
+    return row
+
+
+@pytest.mark.parametrize("gate", ["likeness", "copy_image"])
+def test_smooth_skin_is_no_explanation_where_the_person_is_lost_or_copied(gate):
+    assert "smooth_skin" not in [each.rule for each in advice(with_verdict("plastic", gate, "failed"))]
+
+
+def test_a_person_half_there_in_every_prompt_is_not_too_strong():
+    row = with_verdict("strength_1_8", "worst_prompt", "passed")
+    assert [each.rule for each in advice(row)] == ["too_strong"]  # faces are lost too
+    row["gates"] = [{**each, "verdict": "passed"} if each["id"] == "face_rate" else each for each in row["gates"]]
+    assert advice(row) == []
+
+
 def test_a_row_that_was_not_rejected_or_whose_judge_failed_gets_no_advice():
     row = copy.deepcopy(next(fault["row"] for fault in FAULTS if fault["fault"] == "plastic"))
     for verdict in ("approved", "not_evaluated"):

@@ -168,6 +168,12 @@ class TestFetch:
         )
         assert (asked, opened.read_bytes()) == (["https://models.example/a.safetensors"], LORA)
 
+    def test_more_than_a_download_may_be_is_cut_off(self, place, monkeypatch):
+        monkeypatch.setattr("lifeos.champion.LARGEST_DOWNLOAD", len(LORA) - 1)
+        with pytest.raises(NotTheChampionError, match="larger than"):
+            fetch_champion(place / CHAMPION_FILE, place / "artifacts")
+        assert list((place / "artifacts" / "champions").iterdir()) == []
+
     @pytest.mark.parametrize("location", ["http://x/y", "file:///etc/passwd", "ftp://x/y", "hf://a/b"])
     def test_other_addresses_are_never_opened(self, place, location, monkeypatch):
         monkeypatch.setattr(urllib.request, "urlopen", lambda *_, **__: pytest.fail("opened"))

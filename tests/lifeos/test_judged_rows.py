@@ -87,6 +87,12 @@ def test_a_persona_that_names_nothing_else_has_neither(persona, measurements, tm
     assert all("clip_score" not in row["metrics"] and "likeness_second" not in row["metrics"] for row in rows)
 
 
+def test_rows_name_the_strength_they_were_drawn_at(persona, measurements, pictures, records):
+    weaker = persona.model_copy(update={"sampler": persona.sampler.model_copy(update={"strength": 0.8})})
+    assert {row["strength"] for row in judged(weaker, measurements).rows(pictures, records)} == {0.8}
+    assert {row["strength"] for row in judged(persona, measurements).rows(pictures, records)} == {1.0}
+
+
 def test_without_a_calibration_nothing_is_likened_to_the_persona(persona, measurements, pictures, records):
     rows = judged(persona, measurements, calibration=None).rows(pictures, records)
     assert all("likeness" not in row["metrics"] for row in rows)

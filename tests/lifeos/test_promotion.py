@@ -1,8 +1,12 @@
 import re
+import shutil
+import subprocess
 import threading
+from dataclasses import replace
 from functools import partial
 
 import pytest
+from filelock import FileLock
 
 from evals import history
 from evals.content_hash import hash_bytes, hash_file, hash_folder
@@ -15,7 +19,7 @@ from lifeos.cli import main
 from lifeos.inputs import champion_file, read_inputs
 from lifeos.lora.families import base_hash
 from lifeos.persona import load_persona
-from lifeos.promotion import Facts, name_champion, promote, refusals
+from lifeos.promotion import Facts, committed_tip, name_champion, promote, refusals
 from tests.lifeos import simulated_release as simulation
 from tests.lifeos.simulated_release import make_persona
 from tests.lifeos.test_champion import LORA, scorecard
@@ -31,8 +35,6 @@ def shared(tmp_path_factory):
 @pytest.fixture
 def inputs(shared, tmp_path):
     """A persona of its own (so that champion.json may be written) and an empty history."""
-    import shutil
-
     folder = tmp_path / "persona one"
     shutil.copytree(shared, folder)
     options = {"persona": folder, "history": tmp_path / "h.jsonl", "artifacts": tmp_path / "artifacts"}
@@ -124,6 +126,50 @@ def test_only_the_latest_row_of_a_file_counts(inputs, recorded):
     done = promote(inputs, first["id"], time=TIME)
     assert done.refusals == (f"a later row judges the same file: {later['id']} (rejected)",)
     assert promote(inputs, recorded(time="2026-11-24T10:00:00Z")["id"], time=TIME).refusals == ()
+
+
+def test_a_row_that_was_merged_in_behind_is_no_later_for_it(inputs, recorded):
+    newest = recorded(time="2026-11-25T09:00:00Z")
+    older = recorded(time="2026-11-24T09:00:00Z")  # stands behind, as after a merge
+    (refusal,) = promote(inputs, older["id"], time=TIME).refusals
+    assert newest["id"] in refusal
+    (refusal,) = promote(inputs, newest["id"], time=TIME).refusals
+    assert older["id"] in refusal  # which of the two is the latest nobody can tell: neither is promoted
+
+
+def test_what_is_no_scorecard_is_refused(inputs, recorded):
+    recorded()
+    review = history.append(inputs.history, {"schema": "lifeos.review/1", "id": "20261125T090000Z-aaaaaaaa"})
+    assert promote(inputs, review["id"], time=TIME).refusals == (f"row {review['id']} is no scorecard",)
+
+
+def test_a_history_that_lost_a_committed_row_authorises_nothing(inputs, recorded, tmp_path):
+    root = tmp_path / "checkout"
+    (root / "evals").mkdir(parents=True)
+    kept = replace(inputs, project=replace(inputs.project, root=root), history=root / "evals" / "h.jsonl")
+    first, lost = (recorded(time=f"2026-11-2{day}T09:00:00Z", hashes={"lora": str(day) * 64}) for day in (3, 4))
+    shutil.copy(inputs.history, kept.history)
+    for command in (["init", "-q"], ["add", "."], ["commit", "-q", "-m", "x"]):
+        identity = ["-c", "user.name=a", "-c", "user.email=a@example.org", "-c", "commit.gpgsign=false"]
+        subprocess.run(["git", *identity, *command], cwd=root, check=True, capture_output=True)
+    assert committed_tip(root, kept.history) == lost["hash"]
+    assert promote(kept, first["id"], time=TIME, dry_run=True).refusals == ()
+    kept.history.write_bytes(kept.history.read_bytes().splitlines(keepends=True)[0])
+    (refusal,) = promote(kept, first["id"], time=TIME, dry_run=True).refusals
+    assert "once a tip, is gone" in refusal
+
+
+def test_a_promotion_waits_for_another(inputs, recorded):
+    row = recorded()
+    inputs.artifacts.mkdir(parents=True, exist_ok=True)
+    done = threading.Thread(target=promote, args=(inputs, row["id"]), kwargs={"time": TIME})
+    with FileLock(str(inputs.artifacts / "champion.lock")):
+        done.start()
+        done.join(timeout=1.0)
+        assert done.is_alive()
+        assert not (inputs.persona / CHAMPION_FILE).exists()
+    done.join(timeout=30.0)
+    assert read_champion(inputs.persona / CHAMPION_FILE).lora == hash_bytes(LORA)
 
 
 def test_a_successor_must_have_been_compared_with_the_champion_and_approved_over_it(inputs, recorded):

@@ -233,6 +233,17 @@ def test_a_champion_shares_prompts_and_noise(inputs, tmp_path):
     assert len([line for line in work(inputs) if line.startswith("sample")]) == 48
 
 
+def test_a_judge_that_cannot_tell_a_lora_from_itself_rules_on_no_champion(inputs, tmp_path, monkeypatch):
+    monkeypatch.setattr("evals.null_decisions.LARGEST_RATE", -1.0)  # no rate is that small
+    older = simulation.write_lora(tmp_path / "champion.safetensors", identity=1, spread=0.42)
+    result = walked(replace(inputs, champion=str(older)))
+    found = outcomes(result)
+    assert (found["instrument"], found["champion"]) == (Outcome.FAILED, Outcome.NOT_EVALUATED)
+    assert "cannot tell one LoRA from itself" in result["verdicts"]["champion"]["reason"]
+    first = outcomes(walked(inputs))
+    assert first["instrument"] is Outcome.PASSED  # nothing is compared with: the rate is only told
+
+
 class TestEarlyStop:
     @pytest.fixture
     def asked(self, persona_of_many_prompts, tmp_path):

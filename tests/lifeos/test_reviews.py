@@ -71,6 +71,21 @@ def test_a_review_of_something_else_is_refused(place, changes, why):
         kept(place, ratings=[rating, rating])
 
 
+def test_a_row_of_another_phase_has_no_samples_to_review(place):
+    cheap = history.append(place[0] / "h.jsonl", scorecard(phase="predeploy"))
+    with pytest.raises(InputError, match="phase predeploy"):
+        kept(place, row=cheap["id"], row_hash=cheap["hash"], ratings=[])
+
+
+def test_a_file_that_is_too_large_is_not_read(place, tmp_path, monkeypatch):
+    path = tmp_path / "draft.json"
+    path.write_text(json.dumps(content(place)), encoding="utf-8")
+    assert read_draft(path).reviewer == "Ana"
+    monkeypatch.setattr("lifeos.reviews.LARGEST_DRAFT", path.stat().st_size - 1)
+    with pytest.raises(InputError, match="MiB"):
+        read_draft(path)
+
+
 @pytest.mark.parametrize(
     "changes",
     [

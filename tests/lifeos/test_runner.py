@@ -12,6 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from evals import history
+from evals.content_hash import hash_file
 from lifeos.errors import InputError
 from lifeos.runner import GateRunError, run_gate
 from lifeos.settings import project_root
@@ -65,6 +66,23 @@ def rows(folder):
 def work(folder):
     path = folder / "artifacts" / "work.log"
     return path.read_text(encoding="utf-8").splitlines() if path.exists() else []
+
+
+def test_a_row_says_where_its_images_are_how_it_was_chosen_and_what_was_decided(folder):
+    chosen = simulation.write_lora(folder / "v3.safetensors", identity=1)
+    older = simulation.write_lora(folder / "v2.safetensors", identity=1, spread=0.42)
+    candidates = [{"lora": hash_file(path), "strength": 1.0} for path in (older, chosen)]
+    selection = {"schema": "lifeos.selection/1", "id": "20261123T080000Z-aaaaaaaa", "time": "2026-11-23T08:00:00Z",
+                 "persona": "one", "kind": "checkpoint", "of": 2, "set": "A", "optimism": 0.01, "chosen": 1,
+                 "candidates": candidates}  # fmt: skip
+    history.append(folder / "history.jsonl", selection)
+    run(folder, lora=chosen, champion=older)
+    row = rows(folder)[-1]
+    assert (folder / "artifacts" / "runs" / row["release"] / "metrics.jsonl").is_file()
+    assert (row["selection"]["of"], row["selection"]["row"], row["selection"]["chosen"]) == (2, selection["id"], True)
+    assert row["champion"]["lora"] == hash_file(older)
+    assert row["champion"]["decision"]["verdict"] == "approve"
+    assert row["champion"]["decision"]["power"]["difference"] == 0.03
 
 
 def test_approved_then_reused_then_narrowed(folder):

@@ -1,9 +1,11 @@
 import shutil
+from dataclasses import replace
 
 import pytest
 
 from evals import history
 from evals.content_hash import hash_file
+from lifeos.base_images import base_plan, class_plan
 from lifeos.errors import InputError
 from lifeos.inputs import read_inputs
 from lifeos.measure import ImageToMeasure
@@ -96,6 +98,12 @@ def test_one_candidate_is_no_choice_and_one_that_does_not_fit_is_refused(choose,
         choose([loras[0], broken])
 
 
+def test_a_calibration_by_other_face_models_chooses_nothing(choose, loras, monkeypatch):
+    monkeypatch.setattr(simulation.Backend, "identity", replace(simulation.Backend.identity, name="another"))
+    with pytest.raises(InputError, match="lifeos calibrate"):
+        choose(loras)
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "why"),
     [
@@ -124,5 +132,7 @@ def test_the_chosen_strength_is_what_the_release_draws_at(inputs):
     path.write_text(text, encoding="utf-8")
     persona = load_persona(inputs.persona)
     assert release_plan(persona).strength == 0.8
+    assert class_plan(persona).strength == 0.8
+    assert base_plan(persona).strength == 1.0  # there is no LoRA
     assert release_plan(persona, strength=1.8).strength == 1.8
     assert release_plan(persona).content_hash != release_plan(persona, strength=1.0).content_hash
