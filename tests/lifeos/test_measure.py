@@ -1,6 +1,7 @@
 """Image files to records to rows, on real face models."""
 
 import dataclasses
+import json
 from pathlib import Path
 
 import cv2
@@ -82,5 +83,9 @@ def test_a_record_holds_where_the_faces_are_and_is_read_without_opening_any_mode
     assert read_record(tmp_path, record["image"], backend) == record
     assert read_record(tmp_path, record["image"], {**backend, "name": "another"}) is None
     assert read_record(tmp_path, "f" * 64, backend) is None
-    assert read_record(tmp_path, "../../etc/passwd", backend) is None
+    outside = "../" + "x" * 10
+    (backend_folder,) = (found.parent for found in (tmp_path / "measured").glob("*/backend.json"))
+    assert (backend_folder / outside[:2] / f"{outside}.json").resolve().parent == tmp_path  # a path, not a hash
+    (tmp_path / f"{'x' * 10}.json").write_text(json.dumps(record), encoding="utf-8")
+    assert read_record(tmp_path, outside, backend) is None
     assert read_record(tmp_path, record["image"], None) is None
