@@ -1,0 +1,1 @@
+"""The operating layer: control plane, guardrails, the agent and its contract, promotion, the cycle."""
