@@ -77,10 +77,17 @@ def inert(text: str) -> str:
 
 
 def secret_in(text: str) -> str | None:
-    """Return what kind of secret a line seems to hold (``"AWS Access Key"``), or None."""
-    from detect_secrets.core.scan import scan_line
-    from detect_secrets.settings import default_settings
+    """Return what kind of secret a line seems to hold (``"AWS Access Key"``), or None.
 
-    with default_settings():
-        found = sorted({secret.type for secret in scan_line(text)})
+    Every detector with a pattern of its own is asked. Those of high entropy are not: unquoted, they take any word for a
+    secret, and a briefing is full of hashes.
+    """
+    from detect_secrets.core.plugins.util import get_mapping_from_secret_type_to_class
+    from detect_secrets.core.scan import scan_line
+    from detect_secrets.settings import transient_settings
+
+    names = sorted(plugin.__name__ for plugin in get_mapping_from_secret_type_to_class().values())
+    plugins = [{"name": name} for name in names if "HighEntropy" not in name]
+    with transient_settings({"plugins_used": plugins}):
+        found = sorted({str(secret.type) for secret in scan_line(text)})
     return found[0] if found else None
