@@ -105,8 +105,7 @@ def test_a_changed_briefing_is_refused_or_stays_inert(place, removed, inserted):
     text = GOOD[:place] + inserted + GOOD[place + removed :]
     try:
         found = parse_briefing(text.encode(), "b.md")
-    except BriefingError as error:
-        assert error.problems
+    except BriefingError:
         return
     assert isinstance(found, Briefing)
     # What is accepted says itself again: nothing of the file was taken that the briefing does not hold.
