@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from lifeos import champion_cli, compare_cli, history_cli, mend_cli, report_cli, reviews_cli, selection_cli
 from lifeos.cli_options import History, Json
 from lifeos.errors import InputError
+from lifeos.operations.findings import findings_cli
 from lifeos.pods import pods_cli
 
 EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 130
@@ -242,6 +243,9 @@ app.command("promote-lora")(champion_cli.promote_lora)
 app.command("adopt-champion")(champion_cli.adopt_champion)
 app.command("fetch-champion")(champion_cli.fetch_champion)
 app.command("check-champion")(champion_cli.check_champion)
+app.command("promote-findings")(findings_cli.promote_findings)
+app.command("review")(findings_cli.review)
+app.command("why")(findings_cli.why)
 
 
 @app.command("lint-dataset")

@@ -1,6 +1,4 @@
 import dataclasses
-import importlib.util
-from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -15,10 +13,7 @@ from lifeos.operations.briefing import (
     parse_briefing,
     render_briefing,
 )
-
-_spec = importlib.util.spec_from_file_location("briefing_strategies", Path(__file__).with_name("strategies.py"))
-strategies = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(strategies)
+from tests.lifeos.operations.briefing import strategies
 
 GOOD = """---
 schema: briefing/1
