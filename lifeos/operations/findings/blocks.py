@@ -114,7 +114,7 @@ def entry_line(entry: Entry) -> str:
     if entry.kind == "rule":
         facts.append(f"enforced by `{entry.enforced_by}`")
     if entry.seen > 1:
-        facts.append(f"seen {entry.seen} times")
+        facts.append(f"{entry.seen} times")
     if entry.until is not None:
         facts.append(f"until {entry.until}")
     return f"- {inert(entry.key)}: {inert(entry.text)} ({', '.join(facts)})"

@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from lifeos.operations.briefing.model import Kind
-from lifeos.operations.findings.ledger import DecisionRecord, ItemRecord, Ledger
+from lifeos.operations.findings.ledger import DecisionRecord, ItemRecord, Ledger, substance
 
 Status = Literal["active", "waiting", "conflict", "superseded", "expired", "rejected", "retracted", "done"]
 # How long an item holds after it was last seen; rules hold until a person says otherwise.
@@ -28,9 +28,9 @@ class Entry:
         reason: one sentence on the status.
         since: date or time from which it counts, empty while it does not.
         until: last day on which it holds, or None.
-        seen: by how many briefings.
+        seen: with how many different sets of evidence that were there; 1 where none was.
         enforced_by: gate or test that holds a rule.
-        records: as they were brought, oldest first.
+        records: as they were brought, oldest first, without echoes.
         decision: what a person said last, or None.
     """
 
@@ -95,7 +95,12 @@ def _rank(decision: DecisionRecord) -> tuple[str, int, str]:
 
 def _entry(records: list[ItemRecord], decision: DecisionRecord | None) -> Entry:
     """Judge an item by itself: ``active`` here means that nothing of its own keeps it out."""
-    ordered = tuple(sorted(records, key=lambda each: (each.created, each.briefing, each.model_dump_json())))
+    by_time = sorted(records, key=lambda each: (each.created, each.briefing, each.model_dump_json()))
+    # Of what was said again without further evidence the first time counts.
+    firsts: dict[tuple[object, ...], ItemRecord] = {}
+    for each in by_time:
+        firsts.setdefault(substance(each), each)
+    ordered = tuple(firsts.values())
     first = ordered[0]
     proven = [each for each in ordered if set(each.resolved) == set(each.evidence)]
     counting = [each for each in proven if each.taint == "internal" and (first.kind == "task" or _measured(each))]
@@ -123,7 +128,7 @@ def _entry(records: list[ItemRecord], decision: DecisionRecord | None) -> Entry:
         reason = f"{', '.join(why)}: only what was measured on own data counts without a person"
     until = _until(first.kind, counting if counting else proven, decision)
     return Entry(first.id, first.kind, first.key, first.text, status, reason, since, until,
-                 len({each.briefing for each in ordered}), enforced_by, ordered, decision)  # fmt: skip
+                 len({frozenset(each.evidence) for each in proven}) or 1, enforced_by, ordered, decision)  # fmt: skip
 
 
 def _measured(record: ItemRecord) -> bool:

@@ -130,6 +130,32 @@ def with_items(ledger: Ledger, added: Iterable[ItemRecord]) -> Ledger:
     return Ledger(_ordered([*ledger.items, *added]), ledger.decisions)
 
 
+def without_echoes(known: Iterable[ItemRecord], added: Iterable[ItemRecord]) -> list[ItemRecord]:
+    """Return the added records that say more than earlier ones do.
+
+    An echo is the same item with the same evidence and standing, brought again later: an agent that reads the same
+    scorecard every day does not make it truer. An earlier one than those known is no echo, so that the order in which
+    briefings are read changes nothing.
+    """
+    first: dict[tuple[object, ...], str] = {}
+    for record in known:
+        key = substance(record)
+        first[key] = min(record.created, first.get(key, record.created))
+    kept = []
+    for record in sorted(added, key=lambda each: (each.created, each.briefing)):
+        key = substance(record)
+        if key not in first or record.created < first[key]:
+            first[key] = record.created
+            kept.append(record)
+    return kept
+
+
+def substance(record: ItemRecord) -> tuple[object, ...]:
+    """Return what a record says, without who said it when."""
+    return (record.id, frozenset(record.evidence), frozenset(record.resolved), record.confidence, record.taint,
+            frozenset(record.supersedes), record.enforced_by)  # fmt: skip
+
+
 def append_items(root: Path, records: Sequence[ItemRecord]) -> None:
     """Add records to the ledger's items; what stands there already is not added again.
 

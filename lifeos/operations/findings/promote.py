@@ -13,7 +13,7 @@ from lifeos.operations.findings.admit import Refused, quarantine, read_briefings
 from lifeos.operations.findings.blocks import PLACES, read_control_file, render_entries, replace_block
 from lifeos.operations.findings.evidence import EvidenceLookup
 from lifeos.operations.findings.fold import Entry, active, fold
-from lifeos.operations.findings.ledger import ItemRecord, Ledger, append_items, read_ledger, with_items
+from lifeos.operations.findings.ledger import ItemRecord, Ledger, append_items, read_ledger, with_items, without_echoes
 
 LOCK_SECONDS = 30.0
 
@@ -79,7 +79,8 @@ def plan_promotion(
     lookup = EvidenceLookup(root)
     given = [(briefing, digest) for _, briefing, digest in taken]
     given += [each for each in further if each[1] not in known | {digest for _, digest in given}]
-    records = [record for briefing, digest in given for record in records_of(briefing, digest, lookup)]
+    brought = [record for briefing, digest in given for record in records_of(briefing, digest, lookup)]
+    records = without_echoes(ledger.items, brought)
     before = fold(ledger, as_of)
     grown = with_items(ledger, records)
     entries = fold(grown, as_of) if records else before

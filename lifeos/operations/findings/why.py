@@ -24,7 +24,7 @@ def why_line(entry: Entry) -> str:
     first, last = entry.records[0], entry.records[-1]
     brought = f"brought by {first.agent} in {first.briefing} on {first.created[:10]}"
     if entry.seen > 1:
-        brought += f", seen {entry.seen} times, last in {last.briefing} on {last.created[:10]}"
+        brought += f", {entry.seen} times with other evidence, last in {last.briefing} on {last.created[:10]}"
     evidence = sorted({each for record in entry.records for each in record.evidence})
     missing = {each for each in evidence if not any(each in record.resolved for record in entry.records)}
     shown = ", ".join(f"{each} (was not there)" if each in missing else each for each in evidence)

@@ -70,13 +70,17 @@ def test_the_last_word_of_a_person_holds(ledger, as_of):
 
 @given(LEDGERS, records(), DATES)
 def test_an_item_seen_again_loses_nothing_by_it(ledger, again, as_of):
-    """The same item from a further briefing of the same or a later day never takes an active item out."""
+    """An item brought again with further evidence stays active and is stronger; an echo changes nothing."""
     before = fold(ledger, as_of)
     entry = before.get(again.id)
     if entry is None or entry.status != "active":
         return
-    same = entry.records[-1].model_copy(update={"briefing": "later"})
-    after = fold(ledger_of([*ledger.items, same], ledger.decisions), as_of)
+    last = entry.records[-1]
+    echo = last.model_copy(update={"briefing": "later", "created": "2026-11-20T00:00:00Z"})
+    assert fold(ledger_of([*ledger.items, echo], ledger.decisions), as_of) == before
+    more = ("c.md#01234567",)
+    further = last.model_copy(update={"briefing": "later", "evidence": more, "resolved": more})
+    after = fold(ledger_of([*ledger.items, further], ledger.decisions), as_of)
     assert after[again.id].status == "active"
     assert after[again.id].seen == entry.seen + 1
 
@@ -132,7 +136,8 @@ def test_a_rejection_outlives_every_repetition_until_a_later_approval():
 
 
 def test_the_same_sentence_in_another_case_is_the_same_item_seen_twice():
-    entry = folded(record(), record("LIKENESS falls", briefing="b2", created="2026-11-05T00:00:00Z"))
+    more = ("b.md#01234567",)
+    entry = folded(record(), record("LIKENESS falls", evidence=more, briefing="b2", created="2026-11-05T00:00:00Z"))
     [only] = entry.values()
     assert (only.seen, only.text) == (2, "Likeness falls")
 
@@ -195,8 +200,11 @@ def test_items_end_after_their_days_and_being_seen_again_prolongs_them(kind, las
     item = record(kind=kind)
     assert status(item, as_of=last) == "active"
     assert status(item, as_of=date.fromordinal(last.toordinal() + 1)) == "expired"
-    again = record(kind=kind, briefing="b2", created="2027-01-15T00:00:00Z")
+    more = ("b.md#01234567",)
+    again = record(kind=kind, briefing="b2", created="2027-01-15T00:00:00Z", evidence=more)
     assert status(item, again, as_of=date.fromordinal(last.toordinal() + 1)) == "active"
+    echo = record(kind=kind, briefing="b2", created="2027-01-15T00:00:00Z")
+    assert status(item, echo, as_of=date.fromordinal(last.toordinal() + 1)) == "expired"
     unproven = record(kind=kind, briefing="b2", created="2027-01-15T00:00:00Z", resolved=())
     assert status(item, unproven, as_of=date.fromordinal(last.toordinal() + 1)) == "expired"
 

@@ -111,3 +111,17 @@ def test_line_ends_of_windows_change_nothing(tmp_path):
     path = tmp_path / FOLDER / ITEMS_FILE
     path.write_bytes(path.read_bytes().replace(b"\n", b"\r\n"))
     assert read_ledger(tmp_path) == before
+
+
+@given(LEDGERS, LEDGERS)
+def test_an_echo_is_not_kept_and_what_it_leaves_out_changes_no_memory(known, added):
+    from datetime import date
+
+    from lifeos.operations.findings.fold import fold
+    from lifeos.operations.findings.ledger import ledger_of, without_echoes
+
+    kept = without_echoes(known.items, added.items)
+    assert without_echoes([*known.items, *kept], added.items) == []
+    day = date(2026, 11, 27)
+    whole = fold(ledger_of([*known.items, *added.items], known.decisions), day)
+    assert fold(ledger_of([*known.items, *kept], known.decisions), day) == whole
