@@ -113,7 +113,8 @@ def test_a_block_never_grows_past_its_limit_and_counts_what_it_leaves_out(ledger
 
 def test_what_was_seen_most_often_and_last_stays_in_a_full_block():
     lines = [record(f"Number {n}", key=f"k.n{n}", created=f"2026-11-{n:02d}T00:00:00Z") for n in range(1, 10)]
-    often = [record("Number 2", key="k.n2", evidence=(f"b{n}.md#01234567",), created="2026-11-02T00:00:00Z") for n in "12"]
+    again = {"key": "k.n2", "created": "2026-11-02T00:00:00Z"}
+    often = [record("Number 2", evidence=(f"b{n}.md#01234567",), **again) for n in "12"]
     entries = active(fold(ledger_of([*lines, *often], []), TODAY), "finding")
     shown = render_entries(entries, 260)
     assert [line.split(":")[0] for line in shown[:-1]] == ["- k.n2", "- k.n8", "- k.n9"]
