@@ -96,6 +96,7 @@ def run_gate(
     engine: str | None = None,
     progress: Progress | None = None,
     show_pytest: bool = False,
+    run_id: str | None = None,
 ) -> GateRun:
     """Run the gates of one phase and record the run.
 
@@ -110,6 +111,7 @@ def run_gate(
         engine: module that trains and samples instead of the real one; recorded as a simulation.
         progress: called with (stage, done, total) while the release is made.
         show_pytest: let pytest write to standard error instead of a log.
+        run_id: of the row, where a caller has one of its own; a row of that run that stands already is not added again.
 
     Raises:
         InputError: unknown phase, an option that names nothing, a manifest or persona that cannot be read.
@@ -124,7 +126,7 @@ def run_gate(
     declared = declared_needs(inputs, phase)
     keep = record or phase != "cheap"
     gates_folder = gates or project_root() / "gates"
-    with _invocation(inputs, phase, started) as invocation:
+    with _invocation(inputs, phase, started, run_id) as invocation:
         arguments = _pytest_arguments(phase, inputs, options, manifest_path, gates_folder, engine, invocation.folder)
         exit_code = _run_pytest([*arguments, *pytest_args], invocation.folder, progress, show_pytest)
         report = read_report(invocation.folder / "report.jsonl")
@@ -163,7 +165,7 @@ class _Invocation:
 
 
 @contextmanager
-def _invocation(inputs: Inputs, phase: str, started: datetime) -> Any:
+def _invocation(inputs: Inputs, phase: str, started: datetime, given: str | None) -> Any:
     """Give this command a folder for its report, and the run id of a killed run with the same inputs if there is one.
 
     The open run is a file that goes away once the row stands in the history; a lock keeps two commands with the same
@@ -174,11 +176,12 @@ def _invocation(inputs: Inputs, phase: str, started: datetime) -> Any:
     folder = inputs.artifacts / "invocations"
     folder.mkdir(parents=True, exist_ok=True)
     named = {name: str(getattr(inputs, name)) for name, _ in SHARED_OPTIONS}
-    identity = hash_json([phase, named])[:32]
+    identity = hash_json([phase, named, *([] if given is None else [given])])[:32]
     open_run = folder / f"{identity}.json"
     attempt = folder / uuid.uuid4().hex
     with FileLock(str(folder / f"{identity}.lock"), poll_interval=0.1):
-        run_id = _open_run_id(open_run)
+        # A caller's own run may have left its row, and its file here, or neither.
+        run_id = given or _open_run_id(open_run)
         invocation = _Invocation(attempt, run_id or f"{started:%Y%m%dT%H%M%S}-{attempt.name[:8]}", run_id is not None)
         if run_id is None:
             write_json(open_run, {"run": invocation.run_id, "started": started.isoformat()})

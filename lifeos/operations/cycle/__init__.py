@@ -1,0 +1,1 @@
+"""The whole cycle as one command: guardrails, agent, validation, promotion, gates, commit, report."""
