@@ -17,8 +17,8 @@ from benchmarks.overhead import measure_overhead
 from benchmarks.table import Line, all_met, format_table
 from evals.atomic import write_json
 from lifeos.errors import InputError
+from lifeos.git import git_state
 from lifeos.processor import available_cores
-from lifeos.record import git_state
 from lifeos.settings import load_project
 
 SCHEMA = "lifeos.benchmarks/1"

@@ -13,7 +13,7 @@ from evals.content_hash import hash_file, hash_folder
 from evals.history import Verification, find, read, verify
 from lifeos.champion import CHAMPION_FILE, Champion, keep_copy, read_champion, write_champion
 from lifeos.errors import InputError
-from lifeos.record import git_output
+from lifeos.git import git_output
 
 if TYPE_CHECKING:
     from lifeos.inputs import Inputs

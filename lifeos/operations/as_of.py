@@ -17,7 +17,7 @@ def read_as_of(given: str | None, root: Path) -> date:
     Raises:
         InputError: it is no date, or none is given and git knows no commit.
     """
-    from lifeos.record import git_output
+    from lifeos.git import git_output
 
     if given is not None:
         try:

@@ -56,12 +56,14 @@ def read_yaml(text: str, where: str, first_line: int = 1) -> Any:
     """
     import yaml
 
+    # The one in C reads the same and is ten times as fast; every wheel of PyYAML has it.
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
     if len(text) > LARGEST_CHARACTERS:
         raise YamlError(first_line, f"more than {LARGEST_CHARACTERS} characters", where)
     try:
-        for event in yaml.parse(text, Loader=yaml.SafeLoader):
+        for event in yaml.parse(text, Loader=loader):
             _refuse_references(event, first_line, where)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=loader)
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         said = getattr(error, "problem", None) or getattr(error, "reason", None) or "no YAML"

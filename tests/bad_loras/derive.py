@@ -1,4 +1,4 @@
-"""Bad LoRAs made from a good one: each breaks one thing and leaves the rest of the file as it was."""
+"""Bad LoRAs made when needed: from a good one, breaking one thing and leaving the rest as it was, or by ten steps."""
 
 from __future__ import annotations
 
@@ -38,6 +38,16 @@ def half_of_keys(good: Path, out: Path) -> Path:
 def wrong_base(good: Path, out: Path) -> Path:
     """The same modules with the widths of another base: twice the input of every down matrix."""
     return _rewrite(good, out, lambda name, value: value if _is_up(name) else np.concatenate([value, value], axis=1))
+
+
+def ten_steps(persona: Path, out: Path) -> Path:
+    """Stopped after 10 steps: made by training, which takes two seconds, where a file would take a megabyte."""
+    from lifeos.lora.recipe import load_recipe
+    from lifeos.lora.train import train_lora
+
+    changes = {"steps": 10, "rank": 8, "threads": 1}
+    train_lora(load_recipe(persona / "recipe.toml").model_copy(update=changes), out, out.parent / "run-ten_steps")
+    return out
 
 
 def _is_up(name: str) -> bool:

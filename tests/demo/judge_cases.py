@@ -65,6 +65,7 @@ def cases(work: Path, persona: Path, good: Path, bad: Path) -> list[tuple[str, l
         Image.fromarray(rng.integers(0, 256, (128, 128, 3), dtype=np.uint8)).save(noise / name)
         Image.open(photos[number]).save(pasted / name)
     made = {
+        "ten_steps": lambda out: derive.ten_steps(persona, out),
         "strength_0": lambda out: derive.scaled(good, out, 0.0),
         "strength_1_8": lambda out: derive.scaled(good, out, 1.8),
         "with_nan": lambda out: derive.with_nan(good, out),

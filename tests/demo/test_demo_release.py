@@ -38,6 +38,7 @@ def verdicts(answer):
 def test_a_broken_file_is_rejected_by_its_gate_alone_or_by_what_it_draws(name, good_lora, few_prompts, gate, tmp_path):
     derive = load_derive()
     make = {
+        "ten_steps": lambda out: derive.ten_steps(PERSONA, out),
         "strength_0": lambda out: derive.scaled(good_lora, out, 0.0),
         "strength_1_8": lambda out: derive.scaled(good_lora, out, 1.8),
         "with_nan": lambda out: derive.with_nan(good_lora, out),

@@ -108,7 +108,7 @@ def _found(name: str, states: "list[CycleState]", data: Path) -> "CycleState":
 
 
 def _head(root: Path) -> str:
-    from lifeos.record import git_state
+    from lifeos.git import git_state
 
     return str(git_state(root)["git_commit"] or "unknown")
 

@@ -3,7 +3,7 @@ from pathlib import Path
 
 import pytest
 
-from lifeos.record import git_state
+from lifeos.git import git_state
 
 
 def git(folder, *arguments):

@@ -1,0 +1,1 @@
+"""An agent within bounds: its contract, how it is started and stopped, and what is taken from it."""
