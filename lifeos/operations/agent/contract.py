@@ -42,7 +42,7 @@ class Budgets(BaseModel):
     turns: int = Field(gt=0, le=500)
     wall_s: int = Field(gt=0, le=14_400)
     idle_s: int = Field(gt=0, le=3_600)
-    usd: float = Field(ge=0, le=100, allow_inf_nan=False, strict=False)
+    usd: float = Field(ge=0, le=100, allow_inf_nan=False)
     items: int = Field(gt=0, le=20)
 
 
