@@ -1,0 +1,74 @@
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from evals.verdict import Outcome
+from lifeos.operations.guard.links import anchors, link_targets, links_verdict
+from tests.lifeos.operations.guard.world import Place
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+def verdict_of(place, text):
+    place.write("PROGRESS.md", text)
+    return links_verdict(place.look())
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[a](CLAUDE.md)", "[a](docs/page.md#a-page)", "[a](#here)\n\n# Here\n", "[a](src)", "[a](docs/../CLAUDE.md)",
+        "[a](https://example.org/x)", "[a](mailto:a@example.org)", "![a](src/code.py)", "[a](CLAUDE.md \"title\")",
+        "`[a](gone.md)`", "```\n[a](gone.md)\n```", "    [a](gone.md)", "[![b](src/code.py)](CLAUDE.md)",
+        "[a](<CLAUDE.md>)", "[x] no link (gone.md)",
+    ],
+)  # fmt: skip
+def test_links_that_lead_somewhere_pass(place, text):
+    verdict = verdict_of(place, text)
+    assert verdict.outcome is Outcome.PASSED, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[a](gone.md)", "leads nowhere"),
+        ("[a](docs/page.md#gone)", "names no heading"),
+        ("[a](#gone)", "names no heading"),
+        ("[a](../outside.md)", "out of the checkout"),
+        ("[a](/etc/passwd)", "out of the checkout"),
+        ("[a](file:///etc/passwd)", "no place in the checkout"),
+        ("[a](javascript:alert)", "no place in the checkout"),
+        ("![a](gone.png)", "leads nowhere"),
+        ("[a](gone%20file.md)", "leads nowhere"),
+    ],
+)
+def test_links_that_lead_nowhere_are_named(place, text, said):
+    verdict = verdict_of(place, text)
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.reason.startswith("PROGRESS.md: the link ")
+    assert said in verdict.reason
+
+
+def test_docs_and_readme_are_followed_too(place):
+    for name in ("README.md", "docs/other.md"):
+        place.write(name, "[a](gone.md)")
+        place.add()
+        assert f"{name}: " in links_verdict(place.look()).reason
+        place.write(name, "# Fine\n")
+    place.write("docs/deep/page.md", "[a](gone.md)")
+    place.add()
+    assert links_verdict(place.look()).outcome is Outcome.PASSED
+
+
+def test_anchors_are_githubs():
+    text = "# A, b & C!\n## Twice\n## Twice\n```\n# not one\n```\n### Größe in `mm`\n"
+    assert anchors(text) == {"a-b--c", "twice", "twice-1", "größe-in-mm"}
+
+
+@given(st.text(max_size=200))
+def test_no_text_breaks_the_reader(text):
+    assert all(isinstance(target, str) for target in link_targets(text))
+    assert isinstance(anchors(text), set)

@@ -1,0 +1,59 @@
+import pytest
+
+from evals.verdict import Outcome
+from lifeos.operations.guard.rules import rule_items, rules_verdict
+from tests.lifeos.operations.guard.world import Place
+
+
+@pytest.fixture
+def place(tmp_path):
+    return Place(tmp_path)
+
+
+def verdict_of(place, *items):
+    place.write("CLAUDE.md", "# T\n\n## Rules\n\n" + "".join(f"- {item}\n" for item in items) + "\n## Else\n\n- free\n")
+    return rules_verdict(place.look())
+
+
+@pytest.mark.parametrize(
+    "item",
+    [
+        "Missing is never a pass: gate `likeness`.",
+        "Missing is never a pass: `tests/test_one.py`.",
+        "Missing is never a pass,\n  which `likeness` holds.",
+        "a.b: Ask for the tail (R-0123456789ab, enforced by `likeness`)",
+        "3 more do not fit here: lifeos promote-findings lists them",
+    ],
+)
+def test_a_rule_that_something_holds_passes(place, item):
+    verdict = verdict_of(place, "One: `likeness`.", item)
+    assert verdict.outcome is Outcome.PASSED, verdict.reason
+
+
+@pytest.mark.parametrize(
+    ("item", "said"),
+    [
+        ("Be careful.", "names no gate"),
+        ("Be careful: gate `carefulness`.", "names no gate"),
+        ("Be careful: likeness.", "names no gate"),
+        ("Be careful: `tests/test_gone.py`.", "tests/test_gone.py is not there"),
+        ("Be careful: `likeness`, `tests/test_gone.py`.", "tests/test_gone.py is not there"),
+        ("Be careful: `tests/../src/code.py`.", "is not there"),
+    ],
+)
+def test_a_rule_that_nothing_holds_is_named_with_its_line(place, item, said):
+    verdict = verdict_of(place, "One: `likeness`.", item)
+    assert verdict.outcome is Outcome.FAILED
+    assert verdict.reason.startswith("CLAUDE.md: line 6: ")
+    assert said in verdict.reason
+
+
+def test_no_rule_or_no_file_cannot_be_told(place):
+    assert verdict_of(place).outcome is Outcome.NOT_EVALUATED
+    (place.root / "CLAUDE.md").unlink()
+    assert rules_verdict(place.look()).outcome is Outcome.NOT_EVALUATED
+
+
+def test_items_are_joined_and_other_sections_left_alone():
+    text = "## Rules that hold\n- one\n  two\n* three\n\ntext\n## Other\n- four\n## The rule\n- five"
+    assert list(rule_items(text)) == [(2, "one two"), (4, "three"), (10, "five")]
