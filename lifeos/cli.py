@@ -12,6 +12,7 @@ from typer.exceptions import TyperException
 from lifeos import champion_cli, compare_cli, history_cli, mend_cli, report_cli, reviews_cli, selection_cli
 from lifeos.cli_options import History, Json
 from lifeos.errors import InputError
+from lifeos.operations import status_cli
 from lifeos.operations.agent import agent_cli
 from lifeos.operations.cycle import cycle_cli
 from lifeos.operations.findings import findings_cli
@@ -250,6 +251,7 @@ app.command("check-champion")(champion_cli.check_champion)
 app.command("promote-findings")(findings_cli.promote_findings)
 app.command("review")(findings_cli.review)
 app.command("why")(findings_cli.why)
+app.command("status")(status_cli.status)
 app.command("preflight")(guard_cli.preflight)
 app.command("freshness-check")(guard_cli.freshness_check)
 app.command("context-budget")(guard_cli.context_budget)
