@@ -1,0 +1,6 @@
+#requires -Version 5.1
+Set-StrictMode -Version Latest
+$ErrorActionPreference = 'Stop'
+$PSNativeCommandUseErrorActionPreference = $false
+& (Join-Path $PSScriptRoot 'lifeos.ps1') agent run @args
+exit $LASTEXITCODE
