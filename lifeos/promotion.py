@@ -200,8 +200,11 @@ def _keep_copy(row: Mapping[str, Any], artifacts: Path) -> None:
     from lifeos.child import read_result
 
     result = read_result(artifacts / "runs" / str(row.get("release")))
-    if result is not None and result.get("lora"):
-        keep_copy(Path(result["lora"]), row["hashes"]["lora"], artifacts)
+    sha256 = row["hashes"]["lora"]
+    if result is not None and result.get("lora") and keep_copy(Path(result["lora"]), sha256, artifacts):
+        return
+    # What came back from a pod lies by its hash.
+    keep_copy(artifacts / "loras" / f"{sha256}.safetensors", sha256, artifacts)
 
 
 def _later_rows(row: Mapping[str, Any], rows: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from lifeos.cli_options import Artifacts, History, Json
 from lifeos.errors import InputError
 
 if TYPE_CHECKING:
@@ -63,6 +64,38 @@ def run(
     why = ", ended by the budget" if done.over_budget else ""
     say(f"{done.seconds / 3600:.2f} h, about {cost:.2f} {rented.currency}{why}; {ending[done.stopped]}")
     return done.status
+
+
+@app.command()
+def pack(
+    archive: Annotated[Path, typer.Argument(help="Archive to write.", metavar="OUT.tar.gz")],
+    results: Annotated[bool, typer.Option("--results", help="On the pod: pack what came of releases.")] = False,
+    row: Annotated[list[str] | None, typer.Option("--row", help="With --results: only this.", metavar="ROW")] = None,
+    persona: Annotated[Path | None, typer.Option(help="Persona folder.", metavar="FOLDER")] = None,
+    lora: Annotated[Path | None, typer.Option(help="LoRA file that goes along.", metavar="FILE")] = None,
+    allow_dirty: Annotated[bool, typer.Option("--allow-dirty", help="Pack uncommitted changes too.")] = False,
+    history: History = None,
+    artifacts: Artifacts = None,
+    as_json: Json = False,
+) -> int:
+    """Pack a project for a pod: code at its commit, recipe, persona with pictures, locks, history; or results back."""
+    from lifeos.pods.carry import carry_cli
+
+    return carry_cli.pack(archive, results, row or [], persona, lora, allow_dirty, history, artifacts, as_json)
+
+
+@app.command()
+def unpack(
+    archive: Annotated[Path, typer.Argument(help="Archive of lifeos pod pack.", metavar="FILE")],
+    into: Annotated[Path | None, typer.Option(help="Empty folder for a packed project.", metavar="FOLDER")] = None,
+    history: History = None,
+    artifacts: Artifacts = None,
+    as_json: Json = False,
+) -> int:
+    """Verify an archive and write it: a project into an empty folder, or results into this checkout and its history."""
+    from lifeos.pods.carry import carry_cli
+
+    return carry_cli.unpack(archive, into, history, artifacts, as_json)
 
 
 def payable_seconds(rented: "Pod", budget: str, spent: str) -> float:
