@@ -12,11 +12,12 @@ from typer.exceptions import TyperException
 from lifeos import champion_cli, compare_cli, history_cli, mend_cli, report_cli, reviews_cli, selection_cli
 from lifeos.cli_options import History, Json
 from lifeos.errors import InputError
-from lifeos.operations import status_cli
+from lifeos.operations import hooks_cli, status_cli
 from lifeos.operations.agent import agent_cli
 from lifeos.operations.cycle import cycle_cli
 from lifeos.operations.findings import findings_cli
 from lifeos.operations.guard import guard_cli
+from lifeos.operations.project import init_cli
 from lifeos.pods import pods_cli
 
 EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 130
@@ -33,6 +34,7 @@ history_cli.app.command("reviews")(reviews_cli.show_reviews)
 app.add_typer(history_cli.app, name="history")
 app.add_typer(pods_cli.app, name="pod")
 app.add_typer(agent_cli.app, name="agent")
+app.add_typer(hooks_cli.app, name="hooks")
 
 
 
@@ -251,6 +253,7 @@ app.command("check-champion")(champion_cli.check_champion)
 app.command("promote-findings")(findings_cli.promote_findings)
 app.command("review")(findings_cli.review)
 app.command("why")(findings_cli.why)
+app.command("init")(init_cli.init)
 app.command("status")(status_cli.status)
 app.command("preflight")(guard_cli.preflight)
 app.command("freshness-check")(guard_cli.freshness_check)

@@ -1,6 +1,7 @@
 """From the report that pytest left to one verdict a gate: nothing that did not happen counts as passed."""
 
 import json
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -13,6 +14,8 @@ from lifeos.manifest import GateRow, missing_needs
 EXIT_APPROVED, EXIT_REJECTED, EXIT_NOT_EVALUATED, EXIT_INTERNAL, EXIT_INTERRUPTED = 0, 1, 2, 3, 130
 # Of several verdicts of one gate the worst holds.
 _SEVERITY = (Outcome.NOT_APPLICABLE, Outcome.PASSED, Outcome.NOT_EVALUATED, Outcome.FAILED)
+
+_FOR_USERS = re.compile(r"^(?:[A-Za-z_]+\.)*InputError: ")
 
 
 @dataclass
@@ -115,7 +118,10 @@ def _verdict_of_node(events: Sequence[dict[str, Any]]) -> Verdict:
     if verdict is None:
         skipped = next((event for event in events if event["outcome"] == "skipped"), None)
         if first_failure is not None:
-            return not_evaluated(f"the gate broke: {_one_line(first_failure)}")
+            said = _one_line(first_failure)
+            # An error that is written for users is the reason, whichever fixture raised it.
+            broke = "" if _FOR_USERS.match(said) else "the gate broke: "
+            return not_evaluated(broke + _FOR_USERS.sub("", said))
         if skipped is not None:
             kind = "xfailed" if skipped["xfail"] else "skipped"
             return not_evaluated(f"the gate was {kind}: {_one_line(skipped['message'])}")

@@ -19,6 +19,7 @@ from lifeos.new_persona.prepare import LeftOut, Looking, Prepared, list_photogra
 from lifeos.new_persona.scaffold import scaffold
 from lifeos.new_persona.split import Split, split_moments
 from lifeos.progress import Progress, silent
+from lifeos.skeleton import is_untouched
 
 if TYPE_CHECKING:
     from evals.faces import FaceBackend
@@ -198,9 +199,16 @@ def _write(
 
 
 def _name_it(work: Path, folder: Path) -> None:
+    aside = work.with_name(f"{work.name}.skeleton")
     try:
+        # Laid out by `lifeos init`, and nobody edited it; a moment without a folder is one that a second try mends.
+        if is_untouched(folder):
+            os.rename(folder, aside)
         os.rename(work, folder)
+        shutil.rmtree(aside, ignore_errors=True)
     except OSError as error:
+        if aside.exists() and not folder.exists():
+            os.rename(aside, folder)
         raise InputError(
             f"{folder}: accepted a free name, got {error.strerror}; next: --name, or move it away"
         ) from error

@@ -9,6 +9,7 @@ from lifeos.errors import InputError
 from lifeos.lora.families import get_family
 from lifeos.new_persona.naming import caption_of, check_caption, choose_trigger, persona_name, tokenizers_of
 from lifeos.new_persona.split import LEAST_REFERENCES
+from lifeos.skeleton import is_untouched
 
 Size = tuple[int, int]
 
@@ -105,7 +106,7 @@ def plan_persona(request: Request, root: Path) -> PersonaPlan:
     if not into.is_dir():
         raise InputError(f"--into {into}: accepted an existing folder, got none there; next: make it")
     folder = into / name
-    if folder.exists() or folder.is_symlink():
+    if (folder.exists() or folder.is_symlink()) and not is_untouched(folder):
         raise InputError(f"{folder}: accepted a free name, got a folder there; next: --name, or move it away")
     if request.references is not None and request.references < LEAST_REFERENCES:
         raise InputError(

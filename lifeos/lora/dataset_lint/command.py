@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 from evals.verdict import Outcome
 from lifeos.errors import InputError
 from lifeos.progress import Progress, silent
+from lifeos.skeleton import refuse_skeleton
 
 if TYPE_CHECKING:
     from lifeos.lora.dataset_lint.lint import DatasetLint
@@ -28,11 +29,12 @@ def lint_persona(
         progress: called with (stage, done, total).
 
     Raises:
-        InputError: the recipe cannot be used, or a folder cannot be listed.
+        InputError: there are no photographs yet, the recipe cannot be used, or a folder cannot be listed.
     """
     from lifeos.lora.dataset_lint.lint import lint_dataset
     from lifeos.lora.recipe import find_folder, read_recipe
 
+    refuse_skeleton(persona.folder)
     written = recipe or persona.recipe
     # The base of the recipe may lie on the pod alone: pictures and captions can be looked at without it.
     loaded = read_recipe(written) if recipe is not None or written.exists() else None

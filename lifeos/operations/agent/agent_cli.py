@@ -35,7 +35,7 @@ def run(
     from lifeos.errors import InputError
     from lifeos.operations.agent.adapters import adapter_named
     from lifeos.operations.agent.agent_run import run_agent
-    from lifeos.operations.agent.contract import DEFAULT_CONTRACT, load_contract
+    from lifeos.operations.agent.contract import load_contract
     from lifeos.operations.as_of import read_as_of
     from lifeos.settings import project_root
 
@@ -46,7 +46,7 @@ def run(
     if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,79}", name):
         raise InputError(f"--run: accepted lower-case letters, digits and -, got {name!r}; next: another id")
     result = run_agent(
-        root, load_contract(root, contract or DEFAULT_CONTRACT), chosen, run=name, as_of=day, now=_now,
+        root, load_contract(root, contract), chosen, run=name, as_of=day, now=_now,
         artifacts=artifacts_path(artifacts), history=history_path(history).absolute(), max_usd=max_usd,
     )  # fmt: skip
     if as_json:

@@ -111,17 +111,20 @@ class ContractFile:
     example: str | None
 
 
-def load_contract(root: Path, name: str = DEFAULT_CONTRACT) -> ContractFile:
+def load_contract(root: Path, name: str | None = None) -> ContractFile:
     """Read a contract.
 
     Args:
         root: the checkout.
-        name: file relative to it.
+        name: file relative to it; None takes the only one in ``agents/``, or that of this project among several.
 
     Raises:
         InputError: the file is missing, no UTF-8, or holds no front matter, not exactly one block, or a block with an
             unknown or missing key.
     """
+    if name is None:
+        there = sorted(f"agents/{path.name}" for path in (Path(root) / "agents").glob("*.md"))
+        name = there[0] if len(there) == 1 else DEFAULT_CONTRACT
     try:
         text = (Path(root) / name).read_bytes().decode("utf-8").replace("\r\n", "\n")
     except OSError as error:

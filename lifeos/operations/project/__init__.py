@@ -1,0 +1,1 @@
+"""``lifeos init``: a persona's project in a folder of its own."""
