@@ -73,7 +73,8 @@ def read_status(project: Project, artifacts: Path, history: Path, as_of: date) -
     latest = next((row for row in reversed(rows) if row.get("phase") == "release"), None)
     return Status(
         str(git["git_commit"] or "unknown")[:12], None if git["git_dirty"] is None else len(git["git_changed"]), guard,
-        cycle, phases, champion, memory, unread, _next(guard, cycle, memory, unread, newest.get("predeploy"), latest, lora),
+        cycle, phases, champion, memory, unread,
+        _next(guard, cycle, memory, unread, newest.get("predeploy"), latest, lora),
     )  # fmt: skip
 
 
