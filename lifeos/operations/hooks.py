@@ -77,7 +77,7 @@ def staged_problems(root: Path) -> list[str]:
         InputError: no git checkout.
     """
     try:
-        staged = ("diff", "--cached", "--no-color", "--no-ext-diff", "--diff-filter=ACMR")
+        staged = ("-c", "core.quotepath=off", "diff", "--cached", "--no-color", "--no-ext-diff", "--diff-filter=ACMR")
         difference = git_output(root, *staged, "--unified=0")
         listed = git_output(root, *staged, "--name-only", "-z").split("\0")
         sizes = [(name, int(git_output(root, "cat-file", "-s", f":{name}"))) for name in listed if name]
@@ -88,7 +88,8 @@ def staged_problems(root: Path) -> list[str]:
     name, number = "", 0
     for line in difference.split("\n"):
         if line.startswith("+++ "):
-            name = line[4:].removeprefix("b/")
+            # Git ends a name that holds a blank with a tab.
+            name = line[4:].rstrip("\t").removeprefix("b/")
         elif match := re.match(r"@@ -\S+ \+(\d+)", line):
             number = int(match.group(1))
         elif line.startswith("+"):
