@@ -13,6 +13,7 @@ from benchmarks.batched_sampling import measure_batched
 from benchmarks.commands import measure_cheap, measure_help
 from benchmarks.fresh_clone import FRESH, UNCHANGED, measure_clone
 from benchmarks.metrics import measure_metrics
+from benchmarks.operations import measure_operations
 from benchmarks.overhead import measure_overhead
 from benchmarks.table import Line, all_met, format_table
 from evals.atomic import write_json
@@ -22,7 +23,7 @@ from lifeos.processor import available_cores
 from lifeos.settings import load_project
 
 SCHEMA = "lifeos.benchmarks/1"
-NAMES = (FRESH, UNCHANGED, "help", "cheap", "overhead", "batched", "metrics")
+NAMES = (FRESH, UNCHANGED, "help", "cheap", "operations", "overhead", "batched", "metrics")
 # A machine with this much to do besides is too busy to time anything on.
 BUSY_LOAD = 0.5
 BATCHED_IMAGES, METRICS_IMAGES = 24, 1000
@@ -70,6 +71,8 @@ def _run(options: argparse.Namespace) -> int:
             lines += measure_help(project.root)
         elif name == "cheap":
             lines += measure_cheap(project.root)
+        elif name == "operations":
+            lines += measure_operations(project.root)
         elif name == "overhead":
             lines += measure_overhead(project.root, persona, options.lora, options.rounds)
         elif name == "batched":

@@ -18,16 +18,19 @@ _TIMEOUT_SECONDS = 300
 def measure_help(root: Path, repetitions: int = 9) -> list[Line]:
     """Time ``lifeos --help`` in the environment of this process."""
     arguments = [sys.executable, "-m", "lifeos", "--help"]
-    return [_line("help", "lifeos --help", arguments, root, repetitions, HELP_TARGET_SECONDS)]
+    return [command_line("help", "lifeos --help", arguments, root, repetitions, HELP_TARGET_SECONDS)]
 
 
 def measure_cheap(root: Path, repetitions: int = 5) -> list[Line]:
     """Time ``pytest -m cheap`` in the environment of this process."""
     arguments = [sys.executable, "-m", "pytest", "-m", "cheap"]
-    return [_line("cheap", "pytest -m cheap", arguments, root, repetitions, CHEAP_TARGET_SECONDS)]
+    return [command_line("cheap", "pytest -m cheap", arguments, root, repetitions, CHEAP_TARGET_SECONDS)]
 
 
-def _line(benchmark: str, measure: str, arguments: Sequence[str], root: Path, repetitions: int, target: float) -> Line:
+def command_line(
+    benchmark: str, measure: str, arguments: Sequence[str], root: Path, repetitions: int, target: float
+) -> Line:  # fmt: skip
+    """Time a command as a whole process: the median of some runs after one that is not counted."""
     seconds = []
     # One run more than is counted: the first may write byte code and the gates' caches.
     for _ in range(repetitions + 1):
