@@ -112,3 +112,17 @@ def test_narrowing(tmp_path):
 
 def test_exit_statuses():
     assert [exit_status(word) for word in ("approved", "rejected", "not_evaluated")] == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("message", "reason"),
+    [
+        ("evals.errors.InputError: no photographs yet; next: new-persona", "no photographs yet; next: new-persona"),
+        ("InputError: no photographs yet", "no photographs yet"),
+        ("KeyError: InputError: x", "the gate broke: KeyError: InputError: x"),
+    ],
+)
+def test_an_error_written_for_users_is_the_reason_as_it_is(tmp_path, message, reason):
+    events = [event(when="setup", outcome="failed", message=message), event(when="teardown")]
+    (result,) = gate_results([HARD], LORA, report(tmp_path, events))
+    assert (result.verdict.outcome, result.verdict.reason) == (Outcome.NOT_EVALUATED, reason)

@@ -283,3 +283,16 @@ def test_killed_while_appending_leaves_a_whole_row_or_none(folder):
     run(folder)
     assert [row["run_id"] for row in rows(folder)][1:] == ["torn-run"]
     assert history.verify(path).problems == ()
+
+
+def test_a_callers_own_run_records_one_row_however_often_it_is_asked(tmp_path):
+    given = made(tmp_path)
+    phase, gates, manifest = given["phase"], given["gates"], given["manifest"]
+
+    def ask(name):
+        return run_gate(phase, options(tmp_path), now=lambda: NOW, gates=gates, manifest=manifest, record=True, run_id=name)
+
+    first, again, other = ask("cycle-1-cheap"), ask("cycle-1-cheap"), ask("cycle-2-cheap")
+    assert first.row == again.row
+    assert first.row != other.row
+    assert [row["run_id"] for row in rows(tmp_path)] == ["cycle-1-cheap", "cycle-2-cheap"]

@@ -7,6 +7,9 @@ from dataclasses import dataclass
 from datetime import date
 from pathlib import Path
 
+import evals
+from evals.atomic import write_json
+from evals.content_hash import hash_file, hash_folder, hash_json
 from evals.verdict import Outcome, Verdict, failed, not_applicable, not_evaluated, passed
 from lifeos.errors import InputError
 from lifeos.operations.guard.checkout import Checkout
@@ -15,7 +18,7 @@ from lifeos.operations.guard.freshness import freshness_verdict
 from lifeos.operations.guard.links import links_verdict
 from lifeos.operations.guard.planes import control_plane_verdict
 from lifeos.operations.guard.rules import rules_verdict
-from lifeos.settings import load_project
+from lifeos.settings import Project, load_project
 
 STOP_FILE = "STOP"
 LEAST_FREE_BYTES = 2 << 30
@@ -111,7 +114,6 @@ def _git(root: Path) -> Verdict:
 
 
 def _settings(root: Path) -> Verdict:
-    from evals.policy import load_policy
     from lifeos.persona import load_persona
     from lifeos.project_checks import readable_verdict
 
@@ -120,9 +122,22 @@ def _settings(root: Path) -> Verdict:
         [
             ("settings", lambda: project),
             ("persona", lambda: load_persona(project.path("persona"), root)),
-            ("policy", lambda: load_policy(project.path("policy"))),
+            ("policy", lambda: _read_policy(project)),
         ]
     )
+
+
+def _read_policy(project: Project) -> None:
+    """Read the policy, once for each of its states: it is read with every metric family, and numpy with them."""
+    policy = project.path("policy")
+    key = hash_json([hash_folder(Path(evals.__file__).parent, "**/*.py"), hash_file(policy)])
+    known = project.path("artifacts") / "checks" / f"policy-{key[:32]}.json"
+    if known.exists():
+        return
+    from evals.policy import load_policy
+
+    load_policy(policy)
+    write_json(known, {"policy": policy.name}, durable=False)
 
 
 def _contract(root: Path) -> Verdict:
