@@ -287,10 +287,10 @@ def test_killed_while_appending_leaves_a_whole_row_or_none(folder):
 
 def test_a_callers_own_run_records_one_row_however_often_it_is_asked(tmp_path):
     given = made(tmp_path)
-    phase, gates, manifest = given["phase"], given["gates"], given["manifest"]
+    phase = given.pop("phase")
 
     def ask(name):
-        return run_gate(phase, options(tmp_path), now=lambda: NOW, gates=gates, manifest=manifest, record=True, run_id=name)
+        return run_gate(phase, options(tmp_path), now=lambda: NOW, record=True, run_id=name, **given)
 
     first, again, other = ask("cycle-1-cheap"), ask("cycle-1-cheap"), ask("cycle-2-cheap")
     assert first.row == again.row
