@@ -175,4 +175,4 @@ def _difference(change: "Change") -> list[str]:
 def _show_entry(entry: "Entry", number: int, count: int) -> None:
     from lifeos.operations.findings.why import why_line
 
-    print(f"\n{number} of {count}: {entry.kind} {entry.key}\n  {entry.text}\n  {why_line(entry)}")
+    print(f"\n{number} of {count}: {entry.kind}\n  {why_line(entry)}")

@@ -1,3 +1,4 @@
+import os
 import subprocess
 from datetime import date
 
@@ -12,7 +13,7 @@ def test_the_given_day_wins_and_heads_day_is_the_default(tmp_path):
     subprocess.run([*git, "init", "-q"], check=True)
     subprocess.run(
         [*git, "commit", "-q", "--allow-empty", "-m", "x", "--date", "2020-01-01T00:00:00Z"],
-        check=True, env={"GIT_COMMITTER_DATE": "2026-03-04T23:30:00-0200", "PATH": "/usr/bin:/bin"},
+        check=True, env={**os.environ, "GIT_COMMITTER_DATE": "2026-03-04T23:30:00-0200"},
     )  # fmt: skip
     assert read_as_of(None, tmp_path) == date(2026, 3, 5)
     assert read_as_of("2026-11-27", tmp_path) == date(2026, 11, 27)
