@@ -3,6 +3,7 @@
 import platform
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from evals import history
@@ -26,6 +27,7 @@ def record_run(
     narrowed: bool,
     started: datetime,
     finished: datetime,
+    own: Sequence[Path] = (),
 ) -> str:
     """Append the row of a run and return its id; a resumed run whose row stands there already is not recorded twice.
 
@@ -38,6 +40,7 @@ def record_run(
         resumed: True when a killed run with these inputs was found.
         narrowed: True if the run was told to leave gates out.
         started, finished: aware times of this invocation.
+        own: files besides history and data folder whose changes make no checkout dirty.
 
     Raises:
         InputError: the history is corrupt or stays locked.
@@ -52,7 +55,7 @@ def record_run(
         phase=phase,
         run_id=run_id,
         persona=persona,
-        **git_state(inputs.project.root, (inputs.history, inputs.artifacts)),
+        **git_state(inputs.project.root, (inputs.history, inputs.artifacts, *own)),
         hashes=_hashes(release),
         gates=[result.to_json() for result in results],
         metrics=(release or {}).get("metrics", {}),

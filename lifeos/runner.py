@@ -97,6 +97,7 @@ def run_gate(
     progress: Progress | None = None,
     show_pytest: bool = False,
     run_id: str | None = None,
+    own: Sequence[Path] = (),
 ) -> GateRun:
     """Run the gates of one phase and record the run.
 
@@ -112,6 +113,7 @@ def run_gate(
         progress: called with (stage, done, total) while the release is made.
         show_pytest: let pytest write to standard error instead of a log.
         run_id: of the row, where a caller has one of its own; a row of that run that stands already is not added again.
+        own: files that the caller itself changed and that judge nothing: they make the row's checkout no dirtier.
 
     Raises:
         InputError: unknown phase, an option that names nothing, a manifest or persona that cannot be read.
@@ -144,6 +146,7 @@ def run_gate(
                 phase,
                 results,
                 release,
+                own=own,
                 run_id=invocation.run_id,
                 resumed=invocation.resumed,
                 narrowed=bool(narrowed),

@@ -1,6 +1,7 @@
 """Promotion within a cycle: what it wrote can be taken back line by line, and committed line by line."""
 
 import json
+import subprocess
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
@@ -11,6 +12,7 @@ from typing import Any
 from evals.atomic import write_bytes, write_json
 from evals.content_hash import hash_bytes
 from lifeos.errors import InputError
+from lifeos.git import git_output
 from lifeos.operations.briefing import render_briefing
 from lifeos.operations.cycle.commit import Edit
 from lifeos.operations.findings.blocks import PLACES, block_lines, read_control_file, replace_block
@@ -144,6 +146,39 @@ class Memory:
         added = {*kept["added"], *lines}
         write_json(path, {**kept, "added": sorted(added)})
         return added
+
+
+def own_files(root: Path) -> list[Path]:
+    """Return the control files and ledgers that differ from HEAD by what promotion writes alone.
+
+    A release that a cycle judges between promotion and commit would else stand in the history as judged by a changed
+    checkout, and could not be promoted. One edit outside of a block, and the file counts as changed.
+    """
+    edits: dict[str, Edit] = {}
+    for place in PLACES.values():
+        try:
+            data = read_control_file(root, place)
+            lines = block_lines(data, place.name, place.file)
+        except InputError:
+            continue
+        edits[place.file] = partial(_with_block, name=place.name, lines=lines, where=place.file, whole=data)
+    for name in LEDGERS:
+        if (root / name).exists():
+            edits[name] = partial(_with_lines, whole=(root / name).read_bytes())
+    return [root / name for name, edit in edits.items() if _is_own(root, name, edit)]
+
+
+def _is_own(root: Path, name: str, edit: Edit) -> bool:
+    before: bytes | None
+    try:
+        before = git_output(root, "show", f"HEAD:{name}").encode("utf-8")
+    except (OSError, subprocess.SubprocessError):
+        # A ledger begins with the first promotion; a control file that HEAD does not know is a person's.
+        before = None if name in LEDGERS else b""
+    try:
+        return edit(before) == (root / name).read_bytes()
+    except (InputError, OSError):
+        return False
 
 
 def count_words(facts: Mapping[str, Any]) -> str:

@@ -1,9 +1,10 @@
 """The real rooms behind a cycle: guardrails, agent, gates."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from datetime import date, datetime
 from pathlib import Path
 
+from lifeos.operations.cycle.memory import own_files
 from lifeos.operations.cycle.state import Options
 from lifeos.operations.cycle.work import AgentEnd, GateEnd, GuardEnd, Work
 
@@ -50,15 +51,22 @@ def work_of(
         )  # fmt: skip
 
     def gate(phase: str, run: str) -> GateEnd:
-        return run_phase(phase, run, artifacts, history, persona, now)
+        return run_phase(phase, run, artifacts, history, persona, now, own=own_files(root))
 
     return Work(guard, agent, adapter.free, gate, now)
 
 
 def run_phase(
-    phase: str, run: str, artifacts: Path, history: Path, persona: str | None, now: Callable[[], datetime]
-) -> GateEnd:
+    phase: str, run: str, artifacts: Path, history: Path, persona: str | None, now: Callable[[], datetime],
+    own: Sequence[Path] = (),
+) -> GateEnd:  # fmt: skip
     """Run the gates of a phase, or take the row that this run has in the history already.
+
+    Args:
+        phase, run: which, and the id of its row.
+        artifacts, history, persona: as for a cycle.
+        now: clock.
+        own: files whose changes make the row no dirtier.
 
     Raises:
         InputError: as ``lifeos.runner.run_gate``.
@@ -72,7 +80,7 @@ def run_phase(
         row = there[-1]
         return GateEnd(row["verdict"], str(row["id"]), _blocking(row["gates"]))
     options = {"history": str(history), "artifacts": str(artifacts), "persona": persona}
-    done = run_gate(phase, options, now=now, run_id=run)
+    done = run_gate(phase, options, now=now, run_id=run, own=own)
     gates = [result.to_json() for result in done.results]
     return GateEnd(done.verdict, done.row, _blocking(gates))  # type: ignore[arg-type]
 
