@@ -10,7 +10,7 @@ from typing import Any
 
 from evals.bench import Bench
 from evals.calibration import Calibration
-from evals.confidence_sequence import mean_at_most_p
+from evals.confidence_sequence import confidence_sequence, mean_at_most_p
 from evals.errors import InputError
 from evals.evidence import CannotJudgeError, Evidence
 from evals.inference import cluster_means
@@ -26,11 +26,14 @@ class EarlyStop:
         gates: anytime-valid p by gate that the plan would still pass it; 0 where what is left cannot change it.
         prompts: how many were drawn.
         planned: of how many.
+        whole: by gate, what its mean or share is over all prompts of the plan: a 95 % interval that holds at every look
+            at once. Of a median in a band it is the share outside of the band.
     """
 
     gates: Mapping[str, float]
     prompts: int
     planned: int
+    whole: Mapping[str, tuple[float, float]]
 
     @property
     def note(self) -> str:
@@ -68,15 +71,21 @@ def early_stop(
         raise ValueError(f"accepted the first {drawn} prompts of the order, got others")
     alpha = policy.sequential.error / len(policy.sequential.gates)
     settled: dict[str, float] = {}
+    whole: dict[str, tuple[float, float]] = {}
     for gate in policy.sequential.gates:
         try:
-            against, bound = _against(bench.evidence(policy.rules[gate]), order[:drawn])
+            rule = policy.rules[gate]
+            against, bound = _against(bench.evidence(rule), order[:drawn])
         except CannotJudgeError:
             continue
         p = mean_at_most_p(against, len(order), bound)
         if p <= alpha:
             settled[gate] = p
-    return EarlyStop(settled, drawn, len(order)) if settled and drawn < len(order) else None
+            low, high = confidence_sequence(against, len(order))
+            # What speaks against the LoRA is what is missing to 1 where more is better.
+            turned = rule.statistic != "median_in_band" and rule.direction == "at_least"
+            whole[gate] = (1.0 - high, 1.0 - low) if turned else (low, high)
+    return EarlyStop(settled, drawn, len(order), whole) if settled and drawn < len(order) else None
 
 
 def stopped_verdicts(verdicts: Mapping[str, Verdict], stop: EarlyStop) -> dict[str, Verdict]:
@@ -87,8 +96,7 @@ def stopped_verdicts(verdicts: Mapping[str, Verdict], stop: EarlyStop) -> dict[s
     told: dict[str, Verdict] = {}
     for gate, verdict in verdicts.items():
         if verdict.outcome is Outcome.FAILED:
-            p = stop.gates.get(gate)
-            why = "" if p is None else f", where the plan would still pass this gate with p {p:.2g}"
+            why = _why(gate, stop)
             told[gate] = replace(verdict, reason=f"{verdict.reason}; {stop.note}{why}")
         elif verdict.outcome is Outcome.PASSED:
             so_far = f"{PASSED_SO_FAR}, but {stop.note}: {verdict.reason}"
@@ -96,6 +104,15 @@ def stopped_verdicts(verdicts: Mapping[str, Verdict], stop: EarlyStop) -> dict[s
         else:
             told[gate] = replace(verdict, reason=f"{verdict.reason}; {stop.note}")
     return told
+
+
+def _why(gate: str, stop: EarlyStop) -> str:
+    p = stop.gates.get(gate)
+    if p is None:
+        return ""
+    low, high = stop.whole[gate]
+    return (f", where the plan would still pass this gate with p {p:.2g}: over all its prompts it lies between "
+            f"{low:.3g} and {high:.3g}, at any look")  # fmt: skip
 
 
 def _against(evidence: Evidence, order: Sequence[str]) -> tuple[list[float], float]:

@@ -144,6 +144,28 @@ def agreement(found: Sequence[Mapping[str, Any]]) -> Agreement:
     return Agreement(same, len(compared), wilson_interval(same, len(compared)))
 
 
+def rated_images(
+    rows: Sequence[Mapping[str, Any]], artifacts: Path
+) -> list[tuple[Mapping[str, float | None], frozenset[str]]]:
+    """Return measured values and reasons of every image that somebody rated, one for each rating.
+
+    Args:
+        rows: of a history.
+        artifacts: data folder; ratings of a run whose folder is gone are left out.
+    """
+    runs = {row["hash"]: str(row.get("release")) for row in rows if row.get("phase") == "release"}
+    found = []
+    for review in reviews(rows):
+        path = artifacts / "runs" / runs.get(review["row_hash"], "") / "metrics.jsonl"
+        measured = {each["image"]: each["metrics"] for each in read_rows(path)} if path.is_file() else {}
+        found += [
+            (measured[rating["image"]], frozenset(rating["reasons"]))
+            for rating in review["ratings"]
+            if rating["image"] in measured
+        ]
+    return found
+
+
 def _judged_images(row: Mapping[str, Any], artifacts: Path) -> set[str]:
     path = artifacts / "runs" / str(row.get("release")) / "metrics.jsonl"
     return {each["image"] for each in read_rows(path)} if path.is_file() else set()

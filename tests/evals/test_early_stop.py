@@ -43,6 +43,17 @@ def test_a_clear_case_stops_after_a_third_of_the_prompts(stop, healthy_rows, met
     assert set(found.gates) == gates
     assert (found.prompts, found.planned) == (8, 24)
     assert all(0.0 <= p <= 0.01 / 5 for p in found.gates.values())
+    assert set(found.whole) == gates
+    low, high = found.whole[min(gates)]
+    assert 0.0 <= low < high <= 1.0
+    # A third is drawn, all of it bad: at least a third of the whole is, and it stands in the gate's own direction.
+    if metric == "likeness":
+        assert found.whole["likeness"][0] <= 0.30 <= found.whole["likeness"][1] < 0.8
+        assert found.whole["likeness_tail"][0] >= 1 / 3
+    elif metric == "face_count":
+        assert high <= 2 / 3
+    else:
+        assert low >= 1 / 3
 
 
 def test_a_case_that_the_rest_could_still_save_goes_on(stop, healthy_rows):
@@ -83,6 +94,8 @@ def test_what_passed_so_far_has_proven_nothing(stop, healthy_rows, row_calibrati
     assert not [gate for gate, verdict in told.items() if verdict.outcome is Outcome.PASSED]
     assert told["likeness"].outcome is Outcome.FAILED
     assert "sampling stopped after 8 of 24 prompts, where the plan would still pass" in told["likeness"].reason
+    low, high = found.whole["likeness"]
+    assert f"over all its prompts it lies between {low:.3g} and {high:.3g}, at any look" in told["likeness"].reason
     assert told["image_flat"].outcome is Outcome.NOT_EVALUATED
     assert told["image_flat"].reason.startswith("passed so far, but sampling stopped after 8 of 24 prompts")
     assert told["image_flat"].value == verdicts["image_flat"].value

@@ -142,6 +142,32 @@ def test_the_commands_record_and_list(place, tmp_path, capsys):
     assert main(["review-samples", other["id"], *where, "--apply", str(path)]) == 2
 
 
+def test_values_that_go_with_a_reason_are_told_and_too_few_ratings_are_said(place, capsys):
+    folder, artifacts, row = place
+    where = ["--history", str(folder / "h.jsonl"), "--artifacts", str(artifacts)]
+    path = artifacts / "runs" / row["release"] / "metrics.jsonl"
+    first = json.loads(path.read_text().splitlines()[0])
+    # The value follows the order of the images; whoever looks refuses the first half.
+    images = [{**first, "image": f"{number:064x}", "seed": number, "metrics": {"skin_z": float(number)}}
+              for number in range(20)]  # fmt: skip
+    path.write_text("".join(json.dumps(image) + "\n" for image in images), encoding="utf-8")
+    ratings = [{"image": image["image"], "rating": 2, "reasons": ["plastic_skin"] if number < len(images) // 2 else [],
+                "note": ""} for number, image in enumerate(images)]  # fmt: skip
+    kept(place, ratings=ratings[:2], reviewer="Ben")
+    assert main(["history", "reviews", *where]) == 0
+    assert "no measured value goes with a reason: 2 images rated" in capsys.readouterr().out
+    kept(place, ratings=ratings)
+    assert main(["history", "reviews", *where, "--json"]) == 0
+    answer = json.loads(capsys.readouterr().out)
+    assert answer["rated_images"] == len(images) + 2
+    found = {each["metric"]: each for each in answer["associations"]}
+    assert (found["skin_z"]["reason"], found["skin_z"]["side"]) == ("plastic_skin", "lower")
+    assert found["skin_z"]["auc"] < 0.15
+    path.unlink()
+    assert main(["history", "reviews", *where]) == 0
+    assert "skin_z" not in capsys.readouterr().out
+
+
 def test_the_page_offers_every_reason_for_every_image(place):
     text = page(gathered(place))
     assert text.count('class="review"') == 4
