@@ -19,7 +19,7 @@ class Status:
     Args:
         commit: 12 digits of HEAD, or ``"unknown"``; ``changed`` counts files that differ from it, None where unknown.
         guard: blocking guardrails, each with its reason.
-        cycle: run, exit code and reason of the latest cycle, and whether it came to its commit; or None.
+        cycle: run, exit code and reason of the latest cycle, and whether it can be resumed; or None.
         phases: latest row of each phase: verdict, id, time, or None where it never ran.
         champion: LoRA and row that it stands on, ``"none"``, or what is wrong with it.
         memory: number of active findings, tasks and rules, of items that wait and of those in conflict.
@@ -64,7 +64,7 @@ def read_status(project: Project, artifacts: Path, history: Path, as_of: date) -
     git = git_state(root, (history, artifacts))
     states = all_states(artifacts)
     shown = {"run", "exit_code", "reason", "created"}
-    cycle = {**states[-1].model_dump(include=shown), "committed": states[-1].finished("commit")} if states else None
+    cycle = {**states[-1].model_dump(include=shown), "resumable": states[-1].resumable} if states else None
     rows = _rows(history)
     newest = {row["phase"]: _short(row) for row in rows if row.get("phase") in PHASES}
     phases = {phase: newest.get(phase) for phase in PHASES}
@@ -165,7 +165,7 @@ def _next(
 ) -> tuple[str, str]:  # fmt: skip
     if guard:
         return "lifeos preflight", "guardrails block"
-    if cycle is not None and not cycle["committed"] and cycle["exit_code"] not in (0, 10, 60):
+    if cycle is not None and cycle["resumable"] and cycle["exit_code"] not in (0, 10, 60):
         return f"lifeos run-full-cycle --resume {cycle['run']}", "the latest cycle did not come to its end"
     if memory["waiting"] or memory["conflict"]:
         return "lifeos review", "items wait for a person"

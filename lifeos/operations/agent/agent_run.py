@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, date, datetime
@@ -13,8 +14,9 @@ from evals.content_hash import hash_bytes
 from lifeos.operations.agent.adapters import Adapter, Asked, Heard
 from lifeos.operations.agent.contract import EXIT_CODES, ContractFile, Outcome
 from lifeos.operations.agent.watchdog import GRACE_SECONDS, Watched, watch
-from lifeos.operations.agent.worktree import differences, fingerprint, throw_away_worktree
+from lifeos.operations.agent.worktree import differences, fingerprint, refs_of, throw_away_worktree
 from lifeos.operations.briefing import BriefingError, Problem, parse_briefing
+from lifeos.settings import project_root
 
 SCHEMA = "lifeos.agent_run/1"
 RESULT_FILE = "result.json"
@@ -108,7 +110,7 @@ def run_agent(
     output = terms.output.path.replace("{run}", run)
     created = now().astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     warnings = tuple(f"{adapter.name} takes no limit of {name}" for name in adapter.unsupported)
-    guarded = fingerprint_of(root, _CONTROL)
+    guarded, refs = fingerprint_of(root, _CONTROL), refs_of(root)
     reads = [*terms.reads, contract.name]
     with throw_away_worktree(root, record, reads) as place:
         rows = _place_history(root, place, history)
@@ -118,6 +120,8 @@ def run_agent(
         (place / output).parent.mkdir(parents=True, exist_ok=True)
         start = adapter.start(asked)
         environment = {name: os.environ[name] for name in (*_PASSED_ON, *start.passed_on) if name in os.environ}
+        # So that its self-check finds the parser that will judge it.
+        environment |= {"PYTHONPATH": str(project_root()), "PYTHONDONTWRITEBYTECODE": "1"}
         watched = watch(
             start.argv, cwd=place, environment={**environment, **start.environment}, stdin=start.stdin,
             stdout=record / "stdout.txt", stderr=record / "stderr.txt", wall_s=clocks["wall_s"],
@@ -126,6 +130,7 @@ def run_agent(
         )  # fmt: skip
         forbidden = differences(before, fingerprint(place, terms.writes))
         forbidden += [f"{name} of the checkout" for name in differences(guarded, fingerprint_of(root, _CONTROL))]
+        forbidden += [f"{name} of the repository" for name in differences(refs, refs_of(root))]
         data = _output_bytes(place, output)
         strange = [name for name in fingerprint(place / terms.writes[0]) if name != Path(output).name]
     forbidden += [f"{terms.writes[0]}/{name} (another file)" for name in strange]
@@ -272,7 +277,8 @@ def _prompt(contract: ContractFile, run: str, created: str, as_of: date, output:
     return (
         f"You work under {contract.name}; read it first and keep to it.\n"
         f"Run id and briefing id: {run}\ncreated: {created}\nToday is {as_of.isoformat()}.\n"
-        f"Write one file, {output}, and nothing else. Check it with: lifeos agent check {output}\n"
+        f"Write one file, {output}, and nothing else. Check it with:\n"
+        f'"{sys.executable}" -P -m lifeos agent check {output}\n'
     )
 
 

@@ -72,6 +72,17 @@ def fingerprint(folder: Path, besides: Sequence[str] = ()) -> dict[str, str]:
     return found
 
 
+def refs_of(root: Path) -> dict[str, str]:
+    """Return where every branch and tag of the repository points: a worktree shares them with the checkout."""
+    from lifeos.git import git_output
+
+    try:
+        listed = git_output(root, "for-each-ref", "--format=%(refname) %(objectname)")
+    except (OSError, subprocess.SubprocessError):
+        return {}
+    return dict(line.split(" ", 1) for line in listed.splitlines() if " " in line)
+
+
 def differences(before: dict[str, str], after: dict[str, str]) -> list[str]:
     """Return what was added, changed or deleted, in order of names."""
     lines = []
@@ -93,8 +104,8 @@ def _digest(path: Path) -> str:
 def _add(root: Path, place: Path) -> bool:
     try:
         subprocess.run(
-            ["git", "worktree", "add", "--quiet", "--detach", str(place), "HEAD"], cwd=root, check=True,
-            capture_output=True, timeout=300,
+            ["git", "-c", f"core.hooksPath={os.devnull}", "worktree", "add", "--quiet", "--detach", str(place), "HEAD"],
+            cwd=root, check=True, capture_output=True, timeout=300,
         )  # fmt: skip
     except (OSError, subprocess.SubprocessError):
         return False

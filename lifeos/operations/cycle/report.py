@@ -42,8 +42,9 @@ def render_report(state: CycleState) -> str:
     if run:
         cost = "unknown" if run.get("usd") is None else f"{run['usd']:.2f} USD"
         lines += ["", f"Agent: {run.get('outcome')}, cost {cost}, transcript in {inert(str(run.get('transcript')))}."]
-    if state.exit_code not in (0, None):
-        lines += ["", f"Next: `lifeos run-full-cycle --resume {state.run}` once the reason is gone."]
+    if state.exit_code not in (0, None) and not state.finished("commit"):
+        resumed = f"`lifeos run-full-cycle --resume {state.run}` once the reason is gone."
+        lines += ["", f"Next: {resumed if state.resumable else 'a new cycle, `lifeos run-full-cycle`.'}"]
     return "\n".join(lines) + "\n"
 
 

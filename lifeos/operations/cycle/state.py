@@ -83,6 +83,12 @@ class CycleState(BaseModel):
         """Return whether a stage needs no work any more."""
         return stage in self.stages and self.stages[stage].status in ("done", "skipped")
 
+    @property
+    def resumable(self) -> bool:
+        """Return whether going on can lead anywhere: an agent's run that ended badly stays as it ended."""
+        run = self.stages.get("run")
+        return not self.finished("commit") and (run is None or run.status != "failed")
+
     def detail(self, stage: Stage) -> dict[str, Any]:
         """Return the facts of a stage, empty while it has none."""
         return self.stages[stage].detail if stage in self.stages else {}

@@ -43,8 +43,9 @@ def add(house, phase, verdict, number=1, **more):
     return append(house.root / "evals" / "eval_history.jsonl", row | more)
 
 
-def cycle(house, code, reason, committed=False):
+def cycle(house, code, reason, committed=False, failed=False):
     stages = {"commit": StageState(status="done")} if committed else {}
+    stages |= {"run": StageState(status="failed")} if failed else {}
     state = CycleState(run="cycle-1", as_of="2026-11-27", created="2026-11-27T07:00:00Z", base_commit="unknown",
                        options=Options(), stages=stages, exit_code=code, reason=reason)  # fmt: skip
     save_state(cycles_folder(house.root / "artifacts") / "cycle-1", state)
@@ -67,6 +68,7 @@ def test_a_fresh_checkout_is_told_in_ten_lines_and_what_to_type(house):
         (lambda h: cycle(h, None, ""), "lifeos run-full-cycle --resume cycle-1"),
         (lambda h: cycle(h, 40, "phase predeploy was not evaluated", committed=True), "lifeos gate release"),
         (lambda h: cycle(h, 0, "done", committed=True), "lifeos gate release"),
+        (lambda h: cycle(h, 21, "stalled", failed=True), "lifeos gate release"),
         (lambda h: append_items(h.root, [record(kind="rule")]), "lifeos review"),
         (lambda h: h.write("artifacts/briefings/b.md", "# a briefing\n"), "lifeos promote-findings"),
         (lambda h: add(h, "predeploy", "rejected"), "lifeos gate predeploy"),

@@ -3,7 +3,6 @@
 import sys
 
 from lifeos.operations.agent.adapters.base import Asked, Heard, Start
-from lifeos.settings import project_root
 
 
 class Builtin:
@@ -20,7 +19,7 @@ class Builtin:
         if asked.history is not None:
             argv += ["--history", asked.history]
         # -P: its code is this checkout's, not that of the worktree it stands in.
-        return Start(tuple(argv), environment={"PYTHONPATH": str(project_root()), "PYTHONDONTWRITEBYTECODE": "1"})
+        return Start(tuple(argv))
 
     def hear(self, stdout: bytes) -> Heard:
         """It costs nothing."""

@@ -74,6 +74,14 @@ def grandchild(own_session):
     write()
 
 
+COMMIT = ["git", "-c", "user.name=x", "-c", "user.email=x@y", "commit", "-q", "--allow-empty", "-m", "mine"]
+
+
+def self_check():
+    command = [sys.executable, "-P", "-m", "lifeos", "agent", "check", OUTPUT]
+    return subprocess.run(command, check=False, capture_output=True).returncode
+
+
 PLAYS = {
     "success": write,
     "no_work": lambda: write(briefing("no_work", "", "Nothing was released since.")),
@@ -102,6 +110,9 @@ PLAYS = {
     "delete": lambda: (write(), Path("PROGRESS.md").unlink()),
     "add": lambda: (write(), write("x", "lifeos/backdoor.py")),
     "two_files": lambda: (write(), write("x", str(Path(OUTPUT).with_name("other.md")))),
+    "move_branch": lambda: (write(), subprocess.run(["git", "branch", "mine"], check=True)),
+    "commit": lambda: (write(), subprocess.run(COMMIT, check=True)),
+    "self_check": lambda: (write(), write(briefing(summary=f"Checked with status {self_check()}"))),
     "link_out": lambda: (write(), Path("link").symlink_to("/")),
     "output_is_link": lambda: (write("x", "artifacts/briefings/real.txt"), Path(OUTPUT).symlink_to("real.txt")),
     "edit_checkout": lambda: (write(), write("# mine now\n", Path(os.environ["HOME"]) / "CLAUDE.md")),

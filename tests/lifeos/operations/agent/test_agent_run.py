@@ -82,6 +82,8 @@ def tracked(root):
         ("edit_control", "denied", "CLAUDE.md (changed)"),
         ("delete", "denied", "PROGRESS.md (deleted)"),
         ("add", "denied", "lifeos/backdoor.py (added)"),
+        ("move_branch", "denied", "refs/heads/mine (added) of the repository"),
+        ("commit", "ok", "1 items"),
         ("two_files", "denied", "other.md (another file)"),
         ("link_out", "denied", "link (added)"),
         ("output_is_link", "denied", "real.txt (another file)"),
@@ -150,8 +152,13 @@ def test_an_agent_sees_no_secret_and_is_told_its_task(root):
     result = play(root, "secrets")
     assert b"I see 0 of them" in Path(result.briefing).read_bytes()
     result = play(root, "stdin", run="run-2")
-    # The line of its id, and that of the file to write and check.
-    assert b"I was told 2 times" in Path(result.briefing).read_bytes()
+    # The lines of its id, of the file to write and of how to check it.
+    assert b"I was told 3 times" in Path(result.briefing).read_bytes()
+
+
+def test_an_agent_can_check_its_briefing_with_the_parser_that_will_judge_it(root):
+    result = play(root, "self_check")
+    assert b"Checked with status 0" in Path(result.briefing).read_bytes()
 
 
 def test_a_run_that_ended_is_not_run_again(root):

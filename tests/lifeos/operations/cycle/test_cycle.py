@@ -104,6 +104,8 @@ def test_what_ends_a_cycle_early_leaves_everything_as_it_was(world, changes, cod
     assert done.exit_code == code
     assert done.stages[stage].status == "failed"
     assert kept(world.root) == before
+    assert done.resumable == (stage == "guard")
+    assert ("--resume" in render_report(done)) == done.resumable
     assert "cheap" not in world.calls
 
 
