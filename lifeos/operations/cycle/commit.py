@@ -45,7 +45,7 @@ def commit_edits(root: Path, edits: Mapping[str, Edit], message: str, run: str) 
     if done is None:
         new_tree = _tree_with(root, head, edits)
         if new_tree == _text(root, "rev-parse", f"{head}^{{tree}}"):
-            _follow(root, edits)
+            _follow(root, edits, head)
             return None
         changed = _git(root, "diff-tree", "-r", "-z", "--name-only", head, new_tree).decode("utf-8").split("\0")
         strange = sorted({name for name in changed if name} - set(edits))
@@ -53,7 +53,7 @@ def commit_edits(root: Path, edits: Mapping[str, Edit], message: str, run: str) 
             raise CommitError(f"commit: accepted the files of the cycle, got {strange[0]} too; next: git status")
         done = _text(root, "commit-tree", new_tree, "-p", head, "-m", f"{message}\n\n{TRAILER}: {run}")
         _git(root, "update-ref", "-m", f"lifeos cycle {run}", "HEAD", done, head)
-    _follow(root, edits)
+    _follow(root, edits, f"{done}^")
     return done
 
 
@@ -88,11 +88,20 @@ def _tree_with(root: Path, head: str, edits: Mapping[str, Edit]) -> str:
         return _git(root, "write-tree", environment=index).decode("ascii").strip()
 
 
-def _follow(root: Path, edits: Mapping[str, Edit]) -> None:
-    """Make the same edits to the versions in the user's index, so that it does not stage their undoing."""
+def _follow(root: Path, edits: Mapping[str, Edit], before_it: str) -> None:
+    """Make the same edits to the versions in the user's index, so that it does not stage their undoing.
+
+    Args:
+        root, edits: as ``commit_edits``.
+        before_it: the commit that the cycle's is made on.
+    """
     there = _versions(root, ["ls-files", "-s", "-z", "--", *edits], mode_at=0, object_at=1)
+    known = _versions(root, ["ls-tree", "-r", "-z", before_it, "--", *edits], mode_at=0, object_at=2)
     lines = []
     for path, edit in edits.items():
+        if path in known and path not in there:
+            # A person staged that it goes.
+            continue
         mode, blob = there.get(path, ("100644", None))
         before = None if blob is None else _git(root, "cat-file", "blob", blob)
         try:

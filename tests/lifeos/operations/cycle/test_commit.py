@@ -97,6 +97,13 @@ def test_a_detached_head_moves(root):
     assert git(root, "rev-parse", "main").strip() != made
 
 
+def test_a_deletion_that_a_person_staged_stays_staged(root):
+    git(root, "rm", "-q", "--cached", "PROGRESS.md")
+    commit_edits(root, {"PROGRESS.md": adding(b"new\n"), "new.txt": adding(b"x\n")}, "Say it", "run-1")
+    assert "new" in git(root, "show", "HEAD:PROGRESS.md")
+    assert git(root, "diff", "--cached", "--name-status").split() == ["D", "PROGRESS.md"]
+
+
 def test_a_branch_that_moved_meanwhile_is_not_overwritten(root, monkeypatch):
     from lifeos.operations.cycle import commit
 
