@@ -143,15 +143,12 @@ def _plan_json(plan: "Promotion", applied: bool) -> dict[str, Any]:
 
 
 def _show(plan: "Promotion", applied: bool) -> None:
-    from lifeos.cli_options import print_table
-
     for refused in plan.refused:
         print(f"refused: {refused.path.name}")
         for problem in refused.problems:
             print(f"  line {problem.line}: {problem.text}")
-    table = [(entry.status, entry.id, f"{entry.key}: {entry.text}", entry.reason) for entry in plan.entries.values()]
-    if table:
-        print_table([("status", "id", "item", "why"), *table])
+    for entry in plan.entries.values():
+        print(f"{entry.status:<10} {entry.id}  {entry.key}\n{'':11}{entry.text}\n{'':11}{entry.reason}")
     for change in plan.changes:
         print("\n".join(_difference(change)))
     counts = f"{len(plan.records)} new records, {len(plan.admitted)} items newly active"
