@@ -7,7 +7,7 @@ from datetime import date, timedelta
 from typing import Literal
 
 from lifeos.operations.briefing.model import Kind
-from lifeos.operations.findings.ledger import DecisionRecord, ItemRecord, Ledger, substance
+from lifeos.operations.findings.ledger import DecisionRecord, ItemRecord, Ledger, precedence, substance
 
 Status = Literal["active", "waiting", "conflict", "superseded", "expired", "rejected", "retracted", "done"]
 # How long an item holds after it was last seen; rules hold until a person says otherwise.
@@ -95,7 +95,7 @@ def _rank(decision: DecisionRecord) -> tuple[str, int, str]:
 
 def _entry(records: list[ItemRecord], decision: DecisionRecord | None) -> Entry:
     """Judge an item by itself: ``active`` here means that nothing of its own keeps it out."""
-    by_time = sorted(records, key=lambda each: (each.created, each.briefing, each.model_dump_json()))
+    by_time = sorted(records, key=lambda each: (precedence(each), each.model_dump_json()))
     # Of what was said again without further evidence the first time counts.
     firsts: dict[tuple[object, ...], ItemRecord] = {}
     for each in by_time:

@@ -137,17 +137,22 @@ def without_echoes(known: Iterable[ItemRecord], added: Iterable[ItemRecord]) -> 
     scorecard every day does not make it truer. An earlier one than those known is no echo, so that the order in which
     briefings are read changes nothing.
     """
-    first: dict[tuple[object, ...], str] = {}
+    first: dict[tuple[object, ...], tuple[str, ...]] = {}
     for record in known:
-        key = substance(record)
-        first[key] = min(record.created, first.get(key, record.created))
+        key, place = substance(record), precedence(record)
+        first[key] = min(place, first.get(key, place))
     kept = []
-    for record in sorted(added, key=lambda each: (each.created, each.briefing)):
-        key = substance(record)
-        if key not in first or record.created < first[key]:
-            first[key] = record.created
+    for record in sorted(added, key=precedence):
+        key, place = substance(record), precedence(record)
+        if key not in first or place < first[key]:
+            first[key] = place
             kept.append(record)
     return kept
+
+
+def precedence(record: ItemRecord) -> tuple[str, ...]:
+    """Return what decides which of two records that say the same came first; no two of them are equal in it."""
+    return record.created, record.briefing, record.text, record.briefing_sha256, record.run, record.agent
 
 
 def substance(record: ItemRecord) -> tuple[object, ...]:
