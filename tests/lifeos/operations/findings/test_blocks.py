@@ -74,8 +74,9 @@ def test_a_block_edited_by_hand_is_not_written_over_unless_told(edit):
     ],
 )
 def test_a_block_that_is_not_there_once_and_whole_is_refused(text):
-    with pytest.raises(InputError, match="accepted"):
-        replace_block(text.encode(), "findings", ["- x"], "f.md")
+    for overwrite in (False, True):
+        with pytest.raises(InputError, match="accepted"):
+            replace_block(text.encode(), "findings", ["- x"], "f.md", overwrite=overwrite)
 
 
 def test_a_missing_block_is_named_with_the_lines_that_make_it():

@@ -120,6 +120,15 @@ def test_what_an_approval_lifts_and_what_not(changes, said, expected):
     assert status(item, decision(item, **said)) == expected
 
 
+def test_an_approval_counts_from_the_evidence_on():
+    old = record("Older", created="2026-11-15T00:00:00Z")
+    item = record(confidence="observed", created="2026-11-20T00:00:00Z")
+    entries = folded(old, item, decision(item, on="2026-11-10"))
+    # Approved before it was proven, and proven after the other came: the other holds the key.
+    assert entries[item.id].since == "2026-11-20T00:00:00Z"
+    assert [entries[each.id].status for each in (old, item)] == ["active", "conflict"]
+
+
 def test_two_halves_of_the_evidence_are_no_proof():
     both = ("a.md#01234567", "b.md#01234567")
     first = record(evidence=both, resolved=both[:1])
