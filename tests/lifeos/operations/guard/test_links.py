@@ -23,7 +23,10 @@ def verdict_of(place, text):
         "[a](CLAUDE.md)", "[a](docs/page.md#a-page)", "[a](#here)\n\n# Here\n", "[a](src)", "[a](docs/../CLAUDE.md)",
         "[a](https://example.org/x)", "[a](mailto:a@example.org)", "![a](src/code.py)", "[a](CLAUDE.md \"title\")",
         "`[a](gone.md)`", "```\n[a](gone.md)\n```", "    [a](gone.md)", "[![b](src/code.py)](CLAUDE.md)",
-        "[a](<CLAUDE.md>)", "[x] no link (gone.md)",
+        "[a](<CLAUDE.md>)", "[x] no link (gone.md)", "text\n\n    [a](gone.md)\n    [b](gone.md)",
+        "- item\n\ntext\n\n    [a](gone.md)", "~~~\n```\n[a](gone.md)\n~~~", "  ```\n  [a](gone.md)\n  ```",
+        "[a]\n\n[a]: CLAUDE.md", "A note[^1]\n\n[^1]: gone.md", '<a href="CLAUDE.md">a</a>', "\\[a\\](gone.md)",
+        '<a id="there"></a> [a](#there)', "[a](docs/)", "[a](./)", "``[a](gone.md) ` ``", "[a](CLAUDE.md 'title')",
     ],
 )  # fmt: skip
 def test_links_that_lead_somewhere_pass(place, text):
@@ -43,6 +46,22 @@ def test_links_that_lead_somewhere_pass(place, text):
         ("[a](javascript:alert)", "no place in the checkout"),
         ("![a](gone.png)", "leads nowhere"),
         ("[a](gone%20file.md)", "leads nowhere"),
+        ("[a][b]\n\n[b]: gone.md", "leads nowhere"),
+        ("[a]\n\n[a]: <gone file.md> 'title'", "leads nowhere"),
+        ('<img alt="a" src="gone.png">', "leads nowhere"),
+        ("<a href='gone.md'>a</a>", "leads nowhere"),
+        ("[a](gone.md 'title')", "leads nowhere"),
+        ("[a](gone.md (title))", "leads nowhere"),
+        ("[a](<gone file.md>)", "leads nowhere"),
+        ("[a](gone_(1).md)", "gone_(1).md leads nowhere"),
+        ("[a [b [c]]](gone.md)", "leads nowhere"),
+        ("- item\n\n    [a](gone.md)", "leads nowhere"),
+        ("- item\n    [a](gone.md)", "leads nowhere"),
+        ("text\n    [a](gone.md)", "leads nowhere"),
+        ("a ` b\n\n[a](gone.md)\n\nc ` d", "leads nowhere"),
+        ("\\`[a](gone.md)\\`", "leads nowhere"),
+        ("```\ncode\n```\n[a](gone.md)", "leads nowhere"),
+        ("``` `a`\n[a](gone.md)", "leads nowhere"),
     ],
 )
 def test_links_that_lead_nowhere_are_named(place, text, said):
@@ -50,6 +69,18 @@ def test_links_that_lead_nowhere_are_named(place, text, said):
     assert verdict.outcome is Outcome.FAILED
     assert verdict.reason.startswith("PROGRESS.md: the link ")
     assert said in verdict.reason
+
+
+def test_a_link_without_a_target_is_named(place):
+    assert verdict_of(place, "[a]()").reason == "PROGRESS.md: a link names no target"
+
+
+def test_a_link_to_what_git_does_not_track_is_broken_in_a_clone(place):
+    place.write("artifacts/report.md", "x\n")
+    assert "what git does not track" in verdict_of(place, "[a](artifacts/report.md)").reason
+    assert "what git does not track" in verdict_of(place, "[a](artifacts)").reason
+    place.add()
+    assert links_verdict(place.look()).outcome is Outcome.PASSED
 
 
 def test_docs_and_readme_are_followed_too(place):

@@ -77,5 +77,6 @@ def test_no_rule_or_no_file_cannot_be_told(place):
 
 
 def test_items_are_joined_and_other_sections_left_alone():
-    text = "## Rules that hold\n- one\n  two\n* three\n\ntext\n## Other\n- four\n## The rule\n### A part\n- five\n# Else\n- six"
+    text = "## Rules that hold\n- one\n  two\n* three\n\ntext\n## Other\n- four\n"
+    text += "## The rule\n### A part\n- five\n# Else\n- six"
     assert list(rule_items(text)) == [(2, "one two"), (4, "three"), (11, "five")]
