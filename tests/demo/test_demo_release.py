@@ -1,6 +1,7 @@
 """What the README promises of the demo, run for real; ``docs/demo-results.md`` holds the figures."""
 
 import importlib.util
+import re
 import tomllib
 from pathlib import Path
 
@@ -66,10 +67,22 @@ def test_a_badly_trained_lora_ships_as_it_was_judged(name):
     assert hash_file(BAD / f"{name}.safetensors") == CASES[name]["sha256"]
 
 
+def policy_of_whole_plans(folder):
+    """The policy without early stopping: whether that comes before the named gate's answer is a matter of one image."""
+    policy = (ROOT / "evals" / "policy.toml").read_text(encoding="utf-8")
+    whole, removed = re.subn(r"(?m)^\[sequential\].*\n(?:[^\[\n].*\n)*", "", policy)
+    assert removed == 1
+    file = folder / "policy.toml"
+    file.write_text(whole, encoding="utf-8")
+    return file
+
+
 @pytest.mark.parametrize("name", TRAINED)
 def test_a_badly_trained_lora_is_rejected(name, few_prompts, gate, tmp_path):
-    persona = PERSONA if CASES[name].get("whole_plan", False) else few_prompts
-    code, answer = gate(tmp_path / "history.jsonl", "--persona", persona, "--lora", BAD / f"{name}.safetensors")
+    whole_plan = CASES[name].get("whole_plan", False)
+    plan = (PERSONA, "--policy", policy_of_whole_plans(tmp_path)) if whole_plan else (few_prompts,)
+    lora = BAD / f"{name}.safetensors"
+    code, answer = gate(tmp_path / "history.jsonl", "--lora", lora, "--persona", *plan)
     assert (code, answer["verdict"]) == (1, "rejected")
     assert set(CASES[name]["expected"]) <= failing(answer)
 
