@@ -16,6 +16,7 @@ from lifeos.operations.agent.contract import EXIT_CODES, ContractFile, Outcome
 from lifeos.operations.agent.watchdog import GRACE_SECONDS, Watched, watch
 from lifeos.operations.agent.worktree import differences, fingerprint, refs_of, throw_away_worktree
 from lifeos.operations.briefing import BriefingError, Problem, parse_briefing
+from lifeos.operations.stop_file import stop_asked
 from lifeos.settings import project_root
 
 SCHEMA = "lifeos.agent_run/1"
@@ -126,7 +127,7 @@ def run_agent(
             start.argv, cwd=place, environment={**environment, **start.environment}, stdin=start.stdin,
             stdout=record / "stdout.txt", stderr=record / "stderr.txt", wall_s=clocks["wall_s"],
             idle_s=clocks["idle_s"], grace_s=clocks["grace_s"], alive=lambda: _sign_of_life(place / output),
-            stopped=(root / terms.kill).exists,
+            stopped=lambda: stop_asked(root),
         )  # fmt: skip
         forbidden = differences(before, fingerprint(place, terms.writes))
         forbidden += [f"{name} of the checkout" for name in differences(guarded, fingerprint_of(root, _CONTROL))]

@@ -7,10 +7,10 @@ from evals.verdict import Verdict, failed, not_evaluated, passed
 from lifeos.errors import InputError
 from lifeos.operations.agent.contract import CHECKS, EXIT_CODES, ContractFile, load_contract
 from lifeos.operations.briefing import BriefingError, parse_briefing
+from lifeos.operations.stop_file import STOP_FILE
 
 AGENTS = "agents"
 DATA_PLANE = "artifacts"
-STOP_FILE = "STOP"
 LARGEST_BYTES = 8 * 1024
 # Outcomes after which a cycle may go on to commit.
 GOES_ON = ("ok", "no_work", "partial")

@@ -12,8 +12,8 @@ from lifeos.operations.cycle.commit import CommitError, commit_edits
 from lifeos.operations.cycle.memory import Memory, count_words
 from lifeos.operations.cycle.state import STAGES, CycleState, Exit, Stage, StageState, add_event, save_state
 from lifeos.operations.cycle.work import GateEnd, Work
+from lifeos.operations.stop_file import STOP_FILE, stop_asked
 
-STOP_FILE = "STOP"
 # Agent ends that let the cycle go on.
 _GOES_ON = ("ok", "no_work", "partial")
 
@@ -62,7 +62,7 @@ class Cycle:
         try:
             self._recheck()
             for stage in STAGES[: STAGES.index(until) + 1]:
-                if (self.memory.root / STOP_FILE).exists():
+                if stop_asked(self.memory.root):
                     raise CycleEndedError(Exit.STOP, f"the file {STOP_FILE} is there; next: remove it, then --resume")
                 # The guardrails are asked again: since the cycle stopped, somebody may have changed what they guard.
                 if stage == "guard" or not self.state.finished(stage):

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from lifeos.cli_options import Artifacts, History, Json, Persona, artifacts_path, history_path, utc_now
+from lifeos.cli_options import Artifacts, History, Json, Persona, artifacts_path, history_path
 from lifeos.errors import InputError
 
 if TYPE_CHECKING:
@@ -69,7 +69,7 @@ def run_full_cycle(
         else:
             run = f"cycle-{_now():%Y%m%dt%H%M%S}-{uuid.uuid4().hex[:8]}"
             state = CycleState(
-                run=run, as_of=day.isoformat(), created=utc_now(), base_commit=_head(root), options=options
+                run=run, as_of=day.isoformat(), created=_created(), base_commit=_head(root), options=options
             )  # fmt: skip
         breaker = None if options.close_breaker else open_breaker([each for each in earlier if each.run != state.run])
         memory = Memory(root, data, rows if below(rows, root) else None, cycles_folder(data) / state.run, day)
@@ -135,7 +135,7 @@ def _locked(data: Path, day: date, options: Any, as_json: bool) -> int:
 
     run = f"locked-{_now():%Y%m%dt%H%M%S}-{uuid.uuid4().hex[:8]}"
     state = CycleState(
-        run=run, as_of=day.isoformat(), created=utc_now(), base_commit="unknown", options=options,
+        run=run, as_of=day.isoformat(), created=_created(), base_commit="unknown", options=options,
         exit_code=int(Exit.LOCKED), reason="another cycle runs in this checkout; next: lifeos status",
     )  # fmt: skip
     _write_report(state, data)
@@ -149,17 +149,17 @@ def _dry_run(
     from evals.history import read
     from lifeos.operations.briefing import render_briefing
     from lifeos.operations.cycle.breaker import open_breaker
-    from lifeos.operations.cycle.cycle import STOP_FILE
     from lifeos.operations.cycle.state import Exit, all_states
     from lifeos.operations.findings.gate_findings import gate_briefings
     from lifeos.operations.findings.promote import plan_promotion
+    from lifeos.operations.stop_file import stop_asked
 
     guard = work.guard(root, day)
     own = [] if rows is None else gate_briefings(read(rows), rows.relative_to(root).as_posix())
     further = [(each, hash_bytes(render_briefing(each).encode("utf-8"))) for each in own]
     plan = plan_promotion(root, data / "briefings", day, further=further)
     breaker = open_breaker(all_states(data)) if options.agent and not options.close_breaker else None
-    stopped = (root / STOP_FILE).exists()
+    stopped = stop_asked(root)
     changed = [change.file for change in plan.changes]
     gates = ["cheap", "predeploy", *(["release"] if options.release else [])]
     answer = {
@@ -211,3 +211,5 @@ def _now() -> datetime:
     return datetime.now(UTC)
 
 
+def _created() -> str:
+    return _now().strftime("%Y-%m-%dT%H:%M:%S.%fZ")

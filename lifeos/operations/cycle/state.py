@@ -68,6 +68,7 @@ class CycleState(BaseModel):
     schema_: Literal["lifeos.cycle/1"] = Field(alias="schema", default="lifeos.cycle/1")
     run: str = Field(pattern=r"^[a-z0-9][a-z0-9-]{0,79}$")
     as_of: str = Field(pattern=r"^\d{4}-\d\d-\d\d$")
+    # To the microsecond: cycles of one second were told apart by their random ids, and the breaker saw another order.
     created: str
     base_commit: str
     options: Options

@@ -18,9 +18,9 @@ from lifeos.operations.guard.freshness import freshness_verdict
 from lifeos.operations.guard.links import links_verdict
 from lifeos.operations.guard.planes import control_plane_verdict
 from lifeos.operations.guard.rules import rules_verdict
+from lifeos.operations.stop_file import STOP_FILE, stop_asked
 from lifeos.settings import Project, load_project
 
-STOP_FILE = "STOP"
 LEAST_FREE_BYTES = 2 << 30
 _UNFINISHED = ("MERGE_HEAD", "CHERRY_PICK_HEAD", "REVERT_HEAD", "rebase-merge", "rebase-apply")
 
@@ -95,7 +95,7 @@ def ledger_verdict(root: Path) -> Verdict:
 
 
 def _stop(root: Path) -> Verdict:
-    if (root / STOP_FILE).exists():
+    if stop_asked(root):
         return failed(f"the file {STOP_FILE} is there; next: remove it when agents may run again")
     return passed(f"no file {STOP_FILE}")
 

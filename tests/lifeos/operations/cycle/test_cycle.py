@@ -5,7 +5,7 @@ import pytest
 
 from evals import atomic, history
 from evals.history import read
-from lifeos.operations.cycle import commit, cycle, state
+from lifeos.operations.cycle import commit, state
 from lifeos.operations.cycle.report import render_report
 from lifeos.operations.cycle.state import STAGES, load_state
 from tests.lifeos.operations.cycle.world import RUN, World, checkout, git, kept
@@ -308,4 +308,3 @@ def test_a_kill_at_every_write_resumes_to_the_same_end(tmp_path, monkeypatch):
 def test_the_state_of_a_cycle_is_what_was_returned(world):
     done = world.go()
     assert load_state(world.memory().folder) == done
-    assert cycle.STOP_FILE == "STOP"

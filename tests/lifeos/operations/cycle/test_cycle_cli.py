@@ -1,13 +1,16 @@
 """``run-full-cycle`` as a user meets it, with the rooms around the cycle in a test's hand."""
 
+import itertools
 import json
 import shutil
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
 
 import pytest
 from filelock import FileLock
 
 from lifeos import cli, settings
-from lifeos.operations.cycle import rooms
+from lifeos.operations.cycle import cycle_cli, rooms
 from lifeos.operations.cycle.state import all_states
 from lifeos.operations.cycle.work import Work
 from tests.lifeos.operations.cycle.world import World, checkout, git
@@ -121,6 +124,19 @@ def test_two_failures_alike_open_the_breaker_until_it_is_closed(world, run):
     world.outcome = "ok"
     assert run(*DAY, "--close-breaker")[0] == 0
     assert run(*DAY)[0] == 0
+
+
+def test_cycles_of_one_second_keep_their_order_whatever_their_ids_are(world, run, monkeypatch):
+    start, ids = datetime(2026, 11, 27, 9, tzinfo=UTC), iter(range(9, 0, -1))
+    times = (start + timedelta(microseconds=step) for step in itertools.count())
+    monkeypatch.setattr(cycle_cli, "_now", lambda: next(times))
+    monkeypatch.setattr(cycle_cli.uuid, "uuid4", lambda: SimpleNamespace(hex=f"{next(ids):08d}"))
+    world.outcome, world.exit_code = "crashed", 20
+    assert [run(*DAY)[0] for _ in range(3)] == [20, 20, 10]
+    world.outcome = "ok"
+    assert [run(*DAY, "--close-breaker")[0], run(*DAY)[0]] == [0, 0]
+    ran = [state.run for state in all_states(world.root / "artifacts")]
+    assert ran == [f"cycle-20261127t090000-{number:08d}" for number in range(9, 4, -1)]
 
 
 def test_an_error_of_the_program_leaves_a_report_too(world, run):
