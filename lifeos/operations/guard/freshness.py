@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import date
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -21,6 +21,7 @@ from lifeos.settings import read_toml, validation_line
 
 EXCEPTIONS_FILE = "context/freshness-exceptions.toml"
 DAYS_WITHOUT_GOVERNS = 90
+DAYS_OF_AN_EXCEPTION = 90
 KEYS = ("governs", "verified_digest", "verified_on")
 
 
@@ -167,10 +168,14 @@ def _judge(checkout: Checkout, name: str, as_of: date, control: bool) -> Freshne
 
 def _age(on: Any, as_of: date) -> str | None:
     try:
-        last = date.fromisoformat(on) + timedelta(days=DAYS_WITHOUT_GOVERNS)
+        verified = date.fromisoformat(on)
     except (TypeError, ValueError):
         return f"verified_on: accepted a date, got {on!r}"
-    return None if as_of <= last else f"was verified on {on}, more than {DAYS_WITHOUT_GOVERNS} days before {as_of}"
+    # A day ahead is another time zone; more would never go stale.
+    if (verified - as_of).days > 1:
+        return f"verified_on: accepted a day until {as_of}, got {on}"
+    old = (as_of - verified).days > DAYS_WITHOUT_GOVERNS
+    return f"was verified on {on}, more than {DAYS_WITHOUT_GOVERNS} days before {as_of}" if old else None
 
 
 def _read_exceptions(checkout: Checkout) -> list[_Exception]:
@@ -188,6 +193,9 @@ def _exception_problems(exceptions: list[_Exception], found: list[Freshness], as
     for each in exceptions:
         if each.until < as_of:
             yield f"{EXCEPTIONS_FILE}: the exception for {each.document} ended on {each.until}"
+        elif (each.until - as_of).days > DAYS_OF_AN_EXCEPTION:
+            yield (f"{EXCEPTIONS_FILE}: accepted at most {DAYS_OF_AN_EXCEPTION} days for {each.document}, "
+                   f"got until {each.until}")  # fmt: skip
         elif each.document not in stale:
             yield f"{EXCEPTIONS_FILE}: {each.document} needs no exception"
 

@@ -113,6 +113,7 @@ def test_a_document_that_governs_nothing_ages(place):
         ("governs: ['src/*.py']\nverified_digest: abc", "changed since"),
         ("verified_on: yesterday", "accepted a date"),
         ("verified_on: null", "accepted a date"),
+        ("verified_on: 2026-11-29", "accepted a day until 2026-11-27, got 2026-11-29"),
         ("a: 1\na: 2\nverified_on: 2026-11-01", "twice"),
         ("verified_on: 2026-11-01\nx: [", "front matter: line"),
     ],
@@ -120,6 +121,11 @@ def test_a_document_that_governs_nothing_ages(place):
 def test_front_matter_that_cannot_be_held_to_is_stale(place, head, said):
     place.write("PROGRESS.md", f"---\n{head}\n---\n\n# P\n")
     assert said in stale(place)[0]["PROGRESS.md"]
+
+
+def test_a_day_ahead_is_another_time_zone(place):
+    place.write("PROGRESS.md", "---\nverified_on: 2026-11-28\n---\n\n# P\n")
+    assert stale(place)[0] == {}
 
 
 def test_a_document_that_says_nothing_is_not_judged(place):
@@ -147,6 +153,15 @@ def test_an_exception_holds_until_its_day_and_no_longer_than_it_is_needed(place)
     assert "docs/page.md" in found
     assert "ended on 2026-12-01" in problems[0]
     assert freshness_verdict(place.look(), date(2026, 12, 2), control=True).outcome is Outcome.FAILED
+
+
+@pytest.mark.parametrize(("until", "problems"), [(date(2027, 2, 25), 0), (date(2027, 2, 26), 1)])
+def test_an_exception_ends_within_ninety_days(place, until, problems):
+    place.write("src/code.py", "changed\n")
+    place.write(EXCEPTIONS_FILE, exception(until=until))
+    said = stale(place)[1]
+    assert len(said) == problems
+    assert all("accepted at most 90 days for docs/page.md, got until 2027-02-26" in each for each in said)
 
 
 @pytest.mark.parametrize("text", ["[[exception]]\n", exception(by=""), exception(reason=""), "x = 1\n", "[[exception"])
