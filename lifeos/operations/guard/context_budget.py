@@ -73,7 +73,9 @@ def measure_budget(checkout: Checkout) -> Budget:
     names = control_files(checkout)
     imported, problems = _imports(checkout)
     files = [_used(checkout, name) for name in [*names, *(name for name in imported if name not in names)]]
-    return Budget(tuple(used for used in files if used is not None), tuple(problems))
+    gone = [f"{name}: accepted a plain file, got a link, a folder or nothing" for name in names
+            if checkout.read(name) is None]  # fmt: skip
+    return Budget(tuple(used for used in files if used is not None), (*gone, *problems))
 
 
 def budget_verdict(checkout: Checkout) -> Verdict:
@@ -81,7 +83,7 @@ def budget_verdict(checkout: Checkout) -> Verdict:
     if checkout.tracked is None:
         return not_evaluated("git does not list the tracked files; next: git init, git add, git commit")
     budget = measure_budget(checkout)
-    if not budget.files:
+    if not budget.files and not budget.problems:
         return not_evaluated("there is no control file; next: lifeos preflight")
     problems = list(budget.problems)
     for used in budget.files:
@@ -92,9 +94,9 @@ def budget_verdict(checkout: Checkout) -> Verdict:
     if budget.total > TOTAL_BYTES:
         problems.append(f"accepted {TOTAL_BYTES} bytes in all, got {budget.total}")
     if problems:
-        name, heading, size = budget.cuts()[0]
-        cut = f"biggest section: {heading!r} of {name}, {size} bytes"
-        return failed(f"{problems[0]}; {cut}; next: lifeos context-budget",
+        cuts = (f"biggest section: {heading!r} of {name}, {size} bytes; " for name, heading, size in budget.cuts())
+        cut = next(cuts, "")
+        return failed(f"{problems[0]}; {cut}next: lifeos context-budget",
                       value=budget.total, threshold=TOTAL_BYTES, threshold_source="design")  # fmt: skip
     return passed(f"{len(budget.files)} files hold {budget.total} bytes", value=budget.total, threshold=TOTAL_BYTES,
                   threshold_source="design")  # fmt: skip

@@ -47,6 +47,16 @@ def test_files_within_their_limits_can_be_too_much_together(place):
     assert measure_budget(place.look()).cuts()[0][2] == 12_000
 
 
+def test_a_control_file_that_is_gone_makes_no_sum_smaller(place):
+    (place.root / "agents/anna.md").unlink()
+    verdict = budget_verdict(place.look())
+    assert verdict.outcome is Outcome.FAILED
+    assert "agents/anna.md: accepted a plain file" in verdict.reason
+    for name in ("CLAUDE.md", "PROGRESS.md", "context/session-learnings.md", "context/projects/anna/context.md"):
+        (place.root / name).unlink()
+    assert budget_verdict(place.look()).outcome is Outcome.FAILED
+
+
 def test_the_biggest_section_comes_first(place):
     place.write("PROGRESS.md", "# A\nshort\n## B\n" + "long\n" * 50 + "## C\nshort\n")
     assert measure_budget(place.look()).cuts()[0] == ("PROGRESS.md", "B", 5 + 250)
