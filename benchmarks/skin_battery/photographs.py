@@ -60,4 +60,3 @@ def shifts(folder: Path | None, bands: Bands) -> dict[str, Any]:
             given = skin_z({key: values.get(key) for key in KEPT}, centred)
             found["shift"][change][name] = None if given is None else round(given, 2)
     return found
-

@@ -156,4 +156,3 @@ def _console(stream: TextIO) -> "Console":
     from rich.console import Console
 
     return Console(file=stream, width=None if stream.isatty() else _PLAIN_WIDTH)
-
