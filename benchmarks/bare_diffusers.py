@@ -68,7 +68,7 @@ def quiet() -> None:
 
 def _family_and_parts(pipeline: Any, plan: SamplePlan) -> tuple[Any, Any]:
     from lifeos.lora.families import get_family
-    from lifeos.lora.families.tiny_base import Components
+    from lifeos.lora.families.stable_diffusion import Components
 
     parts = Components(pipeline.unet, pipeline.vae, pipeline.text_encoder, pipeline.tokenizer,
                        dict(pipeline.scheduler.config))  # fmt: skip

@@ -1,5 +1,6 @@
 """Latents and text embeddings of a dataset, computed once: neither changes while a LoRA trains."""
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from lifeos.lora.safetensors_file import encode, read_header
 from lifeos.lora.training_inputs import TrainingInputs
 from lifeos.progress import Progress
 
-CONDITIONING_REVISION = 1
+CONDITIONING_REVISION = 2
 _BATCH = 8
+_TEXT = "text."
 
 
 @dataclass(frozen=True)
@@ -23,15 +25,19 @@ class Conditioning:
 
     Args:
         latents: ``[n, c, h, w]``, one an example.
-        text: ``[m, tokens, channels]``, one a distinct caption.
-        empty: ``[tokens, channels]``, of the empty caption.
+        text: embeddings by name, ``[m + 1, ...]`` each: row 0 of the empty caption, then one a distinct caption.
         caption_of: row of ``text`` for each example.
     """
 
     latents: Any
-    text: Any
-    empty: Any
+    text: Mapping[str, Any]
     caption_of: tuple[int, ...]
+
+    def text_of(self, indices: Sequence[int], dropped: Any) -> dict[str, Any]:
+        """Return the embeddings of examples' captions, those of the empty caption where ``dropped`` (bool ``[n]``)."""
+        lost = dropped.tolist()
+        rows = [0 if gone else self.caption_of[index] for index, gone in zip(indices, lost, strict=True)]
+        return {name: values[rows] for name, values in self.text.items()}
 
 
 def prepare_conditioning(
@@ -45,26 +51,33 @@ def prepare_conditioning(
     import torch
 
     captions = sorted({example.caption for example in inputs.examples})
-    caption_of = tuple(captions.index(example.caption) for example in inputs.examples)
+    caption_of = tuple(captions.index(example.caption) + 1 for example in inputs.examples)
     size = family.image_size(inputs.recipe.base)
     key = hash_json({"revision": CONDITIONING_REVISION, "base": inputs.base_hash, "dataset": inputs.dataset_hash,
                      "size": list(size)})
     path = Path(folder) / f"conditioning-{key[:32]}.safetensors"
     try:
         arrays = read_header(path).read()
-        latents, text, empty = (torch.from_numpy(arrays[name].copy()) for name in ("latents", "text", "empty"))
-        return Conditioning(latents, text, empty, caption_of)
+        tensors = {name: torch.from_numpy(array.copy()) for name, array in arrays.items()}
+        return _from_tensors(tensors, caption_of)
     except (InputError, KeyError):
         pass
-    latents, text, empty = _compute(inputs, family, components, captions, progress)
-    tensors = {"latents": latents, "text": text, "empty": empty}
+    tensors = _compute(inputs, family, components, captions, progress)
     write_bytes(path, encode({name: ("F32", tensor.numpy()) for name, tensor in tensors.items()}, {"key": key}))
-    return Conditioning(latents, text, empty, caption_of)
+    return _from_tensors(tensors, caption_of)
+
+
+def _from_tensors(tensors: dict[str, Any], caption_of: tuple[int, ...]) -> Conditioning:
+    latents = tensors["latents"]
+    text = {name.removeprefix(_TEXT): tensor for name, tensor in tensors.items() if name.startswith(_TEXT)}
+    if not text:
+        raise KeyError(_TEXT)
+    return Conditioning(latents, text, caption_of)
 
 
 def _compute(
     inputs: TrainingInputs, family: Family, components: Any, captions: list[str], progress: Progress
-) -> tuple[Any, Any, Any]:
+) -> dict[str, Any]:
     import numpy as np
     import torch
 
@@ -75,5 +88,6 @@ def _compute(
         images = np.stack([read_pixels(example.image, *size) for example in chunk])
         latents.append(family.encode_images(components, images).cpu())
         progress("latents", min(start + _BATCH, len(inputs.examples)), len(inputs.examples))
-    text = family.encode_text(components, ["", *captions]).cpu()
-    return torch.cat(latents).contiguous(), text[1:].contiguous(), text[0].contiguous()
+    text = family.encode_text(components, ["", *captions])
+    named = {f"{_TEXT}{name}": values.cpu().contiguous() for name, values in text.items()}
+    return {"latents": torch.cat(latents).contiguous(), **named}

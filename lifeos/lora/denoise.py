@@ -50,8 +50,13 @@ class Denoiser:
         self._shape = family.latent_shape(components, plan.width, plan.height)
         texts = sorted({request.prompt.text for request in requests} | {""})
         self._dtype = torch.bfloat16 if plan.dtype == "bfloat16" else torch.float32
-        embedded = family.encode_text(components, texts).to(plan.device, self._dtype)
-        self._text = dict(zip(texts, embedded, strict=True))
+        family.place_text_encoders(components, plan.device)
+        embedded = family.encode_text(components, texts)
+        # They can be larger than the denoiser, and have nothing more to do.
+        family.place_text_encoders(components, "cpu")
+        self._text = {name: values.to(plan.device, self._dtype) for name, values in embedded.items()}
+        self._row = {text: row for row, text in enumerate(texts)}
+        self._guided = plan.guidance > 1.0 and family.classifier_free(components)
         family.prepare_sampling(components, plan.dtype, plan.device)
         family.make_scheduler(components, plan.sampler)
 
@@ -63,26 +68,25 @@ class Denoiser:
         """
         import torch
 
-        plan, guided = self._plan, self._plan.guidance > 1.0
+        plan, guided, family = self._plan, self._guided, self._family
         # A fresh scheduler a batch: multistep samplers keep a history.
-        scheduler = self._family.make_scheduler(self._components, plan.sampler)
-        scheduler.set_timesteps(plan.steps, device=plan.device)
-        text = torch.stack([self._text[request.prompt.text] for request in requests])
+        scheduler = family.make_scheduler(self._components, plan.sampler)
+        rows = [self._row[request.prompt.text] for request in requests]
         if guided:
-            text = torch.cat([self._text[""].expand_as(text), text])
+            rows = [self._row[""]] * len(rows) + rows
+        text = {name: values[rows] for name, values in self._text.items()}
         generators = noise_generators([request.seed for request in requests])
-        latents = initial_noise(self._shape, generators).to(plan.device)
-        latents = latents * scheduler.init_noise_sigma
+        latents = family.start(scheduler, initial_noise(self._shape, generators).to(plan.device), plan.steps)
         with torch.no_grad():
             for timestep in scheduler.timesteps:
                 batch = torch.cat([latents, latents]) if guided else latents
-                batch = scheduler.scale_model_input(batch, timestep).to(self._dtype)
-                prediction = self._family.predict(self._components, batch, timestep, text).float()
+                batch = family.model_input(scheduler, batch, timestep).to(self._dtype)
+                prediction = family.predict(self._components, batch, timestep, text, plan.guidance).float()
                 if guided:
                     plain, prompted = prediction.chunk(2)
                     prediction = plain + plan.guidance * (prompted - plain)
                 latents = scheduler.step(prediction, timestep, latents, generator=generators, return_dict=False)[0]
-            images = self._family.decode_latents(self._components, latents)
+            images = family.decode_latents(self._components, latents)
         if not bool(torch.isfinite(images).all()):
             raise InputError(f"sampling: accepted finite pixels, got NaN or infinity in the batch of prompt "
                              f"{requests[0].prompt.id}; next: inspect the LoRA and lower the strength")

@@ -24,12 +24,15 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
     width, height = family.image_size(recipe.base)
     alpha = recipe.effective_alpha
     adapter = {
-        "unet.r": recipe.rank,
-        "unet.lora_alpha": int(alpha) if alpha.is_integer() else alpha,
-        "unet.target_modules": sorted(family.target_suffixes(recipe.targets)),
-        "unet.lora_dropout": 0.0,
-        "unet.bias": "none",
-        "unet.peft_type": "LORA",
+        f"{family.lora_components[0]}.{name}": value
+        for name, value in {
+            "r": recipe.rank,
+            "lora_alpha": int(alpha) if alpha.is_integer() else alpha,
+            "target_modules": sorted(family.target_suffixes(recipe.targets)),
+            "lora_dropout": 0.0,
+            "bias": "none",
+            "peft_type": "LORA",
+        }.items()
     }
     tags = Counter(tag.strip() for example in inputs.examples for tag in example.caption.split(",") if tag.strip())
     optimizer = recipe.optimizer
@@ -41,7 +44,6 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
         "modelspec.implementation": "https://github.com/huggingface/diffusers",
         "modelspec.title": recipe.title,
         "modelspec.resolution": f"{width}x{height}",
-        "modelspec.prediction_type": "v" if family.prediction_type(recipe.base) == "v_prediction" else "epsilon",
         "modelspec.trigger_phrase": recipe.trigger,
         "ss_network_module": "networks.lora",
         "ss_network_dim": str(recipe.rank),
@@ -61,7 +63,7 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
         "ss_optimizer": "prodigyopt.prodigy.Prodigy" if optimizer.name == "prodigy" else "torch.optim.AdamW",
         "ss_lr_scheduler": optimizer.schedule,
         "ss_mixed_precision": "bf16" if recipe.effective_dtype == "bfloat16" else "no",
-        "ss_min_snr_gamma": "None" if recipe.min_snr_gamma is None else f"{recipe.min_snr_gamma:g}",
+        "ss_min_snr_gamma": f"{recipe.min_snr_gamma:g}" if family.weighs_by_snr and recipe.min_snr_gamma else "None",
         "ss_caption_dropout_rate": f"{recipe.caption_dropout:g}",
         "ss_tag_frequency": json.dumps({recipe.title: dict(sorted(tags.items()))}),
         "lifeos.recipe": canonical_json(recipe.settings()),
@@ -72,6 +74,9 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
         "lifeos.family": recipe.family,
         "lifeos.trigger": recipe.trigger,
     }
+    prediction = {"epsilon": "epsilon", "v_prediction": "v"}.get(family.prediction_type(recipe.base))
+    if prediction is not None:
+        metadata["modelspec.prediction_type"] = prediction
     if date is not None:
         metadata["modelspec.date"] = date
     return metadata

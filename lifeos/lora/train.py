@@ -220,16 +220,16 @@ def _step(run: _Run, step: int) -> float:
     generator = torch.Generator().manual_seed(derived_seed(recipe.seed, "step", step))
     latents = conditioning.latents[indices]
     noise = torch.randn(latents.shape, generator=generator)
-    timesteps = torch.randint(run.family.timestep_count(run.components), (len(indices),), generator=generator)
+    shape = tuple(latents.shape[1:])
+    timesteps = run.family.draw_timesteps(run.components, len(indices), shape, generator)
     dropped = torch.rand(len(indices), generator=generator) < recipe.caption_dropout
-    text = conditioning.text[[conditioning.caption_of[index] for index in indices]]
-    text = torch.where(dropped[:, None, None], conditioning.empty, text)
+    text = conditioning.text_of(indices, dropped)
     for group in optimizer.param_groups:
         group["lr"] = recipe.optimizer.base_learning_rate * learning_rate_factor(
             recipe.optimizer.schedule, step, recipe.steps)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.effective_dtype == "bfloat16"):
         loss = run.family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
-                               gamma=recipe.min_snr_gamma)
+                               gamma=recipe.min_snr_gamma if run.family.weighs_by_snr else None).mean()
     value = float(loss.detach())
     if not math.isfinite(value):
         raise InputError(f"training: accepted a finite loss, got {value} at step {step + 1} of {recipe.steps}; "

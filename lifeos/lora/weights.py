@@ -82,7 +82,7 @@ def inspect_lora(path: Path, base: Path, family: Family) -> WeightsReport:
         "weights_finite": finite,
         "weights_base": _judge_base(lora, base, family, base_modules),
         "weights_keys": _judge_keys(lora, expected, base_modules, preset),
-        "weights_effect": _judge_effect(lora, norms, finite, family),
+        "weights_effect": _judge_effect(lora, norms, finite, family.may_be_dead(base_modules)),
     }
     return WeightsReport(
         path=path, sha256=lora.sha256, family=family.name, formats=lora.keys.formats, preset=preset,
@@ -199,7 +199,7 @@ def _judge_keys(
                   threshold_source="definition")
 
 
-def _judge_effect(lora: LoraFile, norms: Mapping[str, float], finite: Verdict, family: Family) -> Verdict:
+def _judge_effect(lora: LoraFile, norms: Mapping[str, float], finite: Verdict, may_be_dead: frozenset[str]) -> Verdict:
     if finite.blocks:
         return not_evaluated(f"the effect of numbers that are not finite is unknown: {finite.reason}")
     if not norms:
@@ -208,7 +208,7 @@ def _judge_effect(lora: LoraFile, norms: Mapping[str, float], finite: Verdict, f
     if overflow:
         return failed(f"{len(overflow)} modules overflow, first {overflow[0]}")
     total = math.sqrt(sum(norm * norm for norm in norms.values()))
-    dead = sorted(name for name, norm in norms.items() if norm == 0.0 and not name.endswith(family.may_be_dead))
+    dead = sorted(name for name, norm in norms.items() if norm == 0.0 and name not in may_be_dead)
     if dead:
         return failed(f"{len(dead)} of {len(norms)} modules change nothing, first {dead[0]}", value=total)
     return passed(f"every one of {len(norms)} modules changes its weight", value=total, threshold=0.0,

@@ -1,7 +1,7 @@
 """Base model families: how a base is loaded, which modules carry a LoRA, what the loss is. One file a family."""
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
 
@@ -9,13 +9,16 @@ from evals.content_hash import hash_file, hash_json
 from lifeos.errors import InputError
 
 Shape = tuple[int, ...]
+FAMILIES = ("tiny_base", "sd15", "sdxl", "sd3", "flux")
+"""Names that ``get_family`` knows; each is a module of this package."""
 
 
 class Family(Protocol):
     """What training, inspection and sampling ask of a base model family.
 
     The first group reads configs and safetensors headers only and never imports torch. The second group works on what
-    ``load`` returned, here ``Any`` because naming its type would import torch.
+    ``load`` returned, here ``Any`` because naming its type would import torch. Text embeddings are a mapping of names
+    to float32 tensors whose first dimension counts the prompts; what they hold is the family's own affair.
     """
 
     name: str
@@ -27,12 +30,14 @@ class Family(Protocol):
     """Image side, in pixels, where the configs leave it open."""
     samplers: tuple[str, ...]
     """Names ``make_scheduler`` accepts."""
-    may_be_dead: tuple[str, ...]
-    """Endings of module names whose LoRA legitimately stays zero."""
     lora_components: tuple[str, ...]
-    """Components of the base that a LoRA file may address, as diffusers prefixes its keys."""
+    """Components of the base that a LoRA file may address, by the names diffusers gives them; first the denoiser."""
+    text_components: tuple[str, ...]
+    """Those of ``lora_components`` that are text encoders."""
     kohya_prefixes: ClassVar[dict[str, str]]
     """kohya's key prefix -> component."""
+    weighs_by_snr: bool
+    """Whether min-SNR weighting and noise offset mean anything for its loss."""
 
     def modules(self, base: Path) -> dict[str, Shape]:
         """Map ``component.module`` to the shape of its weight, for every linear and convolution of the base.
@@ -40,6 +45,9 @@ class Family(Protocol):
         Raises:
             InputError: the base is absent, incomplete or of another family.
         """
+
+    def may_be_dead(self, modules: Mapping[str, Shape]) -> frozenset[str]:
+        """Return those of ``modules`` whose LoRA legitimately stays zero: no gradient ever reaches them."""
 
     def target_suffixes(self, preset: str) -> tuple[str, ...]:
         """Return the module name endings of a target preset.
@@ -49,31 +57,73 @@ class Family(Protocol):
         """
 
     def expected_modules(self, base: Path, preset: str) -> dict[str, Shape]:
-        """Return those of ``modules`` that a preset trains."""
+        """Return those of ``modules`` that a preset trains; presets touch the denoiser only."""
 
     def image_size(self, base: Path) -> tuple[int, int]:
         """Return (width, height) in pixels of the images the base makes."""
 
     def prediction_type(self, base: Path) -> str:
-        """Return ``epsilon`` or ``v_prediction``."""
+        """Return ``epsilon``, ``v_prediction`` or ``flow``."""
 
-    def load(self, base: Path) -> Any:
-        """Load every component in float32 on the CPU, frozen, in evaluation mode."""
+    def load(self, base: Path, dtype: str = "float32") -> Any:
+        """Load every component on the CPU, frozen, in evaluation mode; the autoencoder always in float32.
 
-    def prepare_training(self, components: Any, dtype: str, channels_last: bool) -> None:
-        """Bring the frozen denoiser into ``float32`` or ``bfloat16`` and a memory layout, before ``add_lora``."""
+        Args:
+            base: folder in diffusers layout.
+            dtype: what a family whose weights are published in 16 bits of range like float32's loads them in; the
+                others load float32 and are brought into a type by ``prepare_training`` or ``prepare_sampling``.
+
+        Raises:
+            InputError: a component is absent, cannot be read, would be left with random weights, or is another
+                family's.
+        """
+
+    def prepare_training(
+        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False
+    ) -> None:
+        """Bring the frozen denoiser into ``float32`` or ``bfloat16``, a memory layout and onto a device.
+
+        Comes before ``add_lora``. ``checkpointing`` recomputes activations in the backward pass.
+        """
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
         """Bring the denoiser into ``float32`` or ``bfloat16`` and, with the autoencoder, onto a device."""
 
-    def add_lora(self, components: Any, rank: int, alpha: float, preset: str, seed: int) -> dict[str, Any]:
-        """Add trainable LoRA pairs; returns ``component.module.lora_A|lora_B.weight`` -> float32 parameter, sorted."""
+    def place_text_encoders(self, components: Any, device: str) -> None:
+        """Bring the text encoders onto a device; they can leave it when every prompt is encoded."""
+
+    def add_lora(
+        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False
+    ) -> dict[str, Any]:
+        """Add trainable LoRA pairs; returns ``component.module.lora_A|lora_B.weight`` -> float32 parameter, sorted.
+
+        Args:
+            components: what ``load`` returned.
+            rank, alpha: of every pair.
+            preset: which modules of the denoiser.
+            seed: of A; B is zero.
+            text_encoders: also the attention of every component of ``text_components``.
+        """
 
     def fuse(self, components: Any, deltas: dict[str, Any]) -> None:
-        """Add ``deltas`` (``component.module`` -> array shaped like its weight) to the weights in place."""
+        """Add ``deltas`` (``component.module`` -> array shaped like its weight) to the weights in place, in float32."""
 
-    def encode_text(self, components: Any, prompts: Sequence[str]) -> Any:
-        """Return text embeddings, float32 ``[n, tokens, channels]``; too long a prompt is an InputError."""
+    def encode_text(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
+        """Return text embeddings of prompts, float32 tensors ``[n, ...]`` by name.
+
+        Raises:
+            InputError: a prompt has more tokens than are read; the pipeline would cut it silently.
+        """
+
+    def tokenize(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
+        """Return what ``embed_text`` takes: int64 token ids ``[n, tokens]`` by name of the tokenizer.
+
+        Raises:
+            InputError: as ``encode_text``.
+        """
+
+    def embed_text(self, components: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the embeddings of tokens as ``encode_text`` does, with gradients where they are enabled."""
 
     def encode_images(self, components: Any, images: Any) -> Any:
         """Return scaled latents, float32 ``[n, c, h, w]``, of ``uint8 [n, height, width, 3]`` images."""
@@ -81,22 +131,54 @@ class Family(Protocol):
     def decode_latents(self, components: Any, latents: Any) -> Any:
         """Return images in [-1, 1], float32 ``[n, 3, height, width]``, unclamped, of scaled latents."""
 
-    def timestep_count(self, components: Any) -> int:
-        """Return how many noise levels training draws from."""
+    def draw_timesteps(self, components: Any, count: int, shape: Shape, generator: Any) -> Any:
+        """Return ``[count]`` noise levels to train at, on the CPU, drawn from a CPU generator.
 
-    def predict(self, components: Any, noisy: Any, timesteps: Any, text: Any) -> Any:
-        """Return the denoiser's raw prediction, shaped like ``noisy``."""
+        Args:
+            components: what ``load`` returned.
+            count: images.
+            shape: ``(channels, height, width)`` of their latents.
+            generator: torch generator.
+        """
+
+    def predict(self, components: Any, noisy: Any, timesteps: Any, text: Mapping[str, Any], guidance: float) -> Any:
+        """Return the denoiser's raw prediction, shaped like ``noisy``.
+
+        Args:
+            components: what ``load`` returned.
+            noisy: latents ``[n, c, h, w]``.
+            timesteps: one noise level, or one an image.
+            text: embeddings, ``n`` of each.
+            guidance: only read by a family that takes its guidance as an input.
+        """
 
     def loss(
-        self, components: Any, *, latents: Any, text: Any, noise: Any, timesteps: Any, gamma: float | None
-    ) -> Any:
-        """Return the scalar training loss of a batch; ``gamma`` is that of min-SNR, None for none."""
+        self, components: Any, *, latents: Any, text: Mapping[str, Any], noise: Any, timesteps: Any,
+        gamma: float | None,
+    ) -> Any:  # fmt: skip
+        """Return the training loss of each image, float32 ``[n]``.
+
+        ``gamma`` is that of min-SNR, None for none; a family that does not weigh by SNR reads none.
+        """
 
     def latent_shape(self, components: Any, width: int, height: int) -> tuple[int, int, int]:
-        """Return ``(channels, height, width)`` of the latents of an image."""
+        """Return ``(channels, height, width)`` of the latents of an image.
+
+        Raises:
+            InputError: the size is no multiple of what the base divides it by.
+        """
+
+    def classifier_free(self, components: Any) -> bool:
+        """Return whether guidance above 1 means a second prediction for the empty prompt."""
 
     def make_scheduler(self, components: Any, sampler: str) -> Any:
         """Return a fresh diffusers scheduler for one of ``samplers``."""
+
+    def start(self, scheduler: Any, noise: Any, steps: int) -> Any:
+        """Set the scheduler's steps for latents shaped like ``noise`` and return them at the first noise level."""
+
+    def model_input(self, scheduler: Any, latents: Any, timestep: Any) -> Any:
+        """Return latents as the denoiser takes them at a noise level."""
 
 
 def get_family(name: str) -> Family:
@@ -109,7 +191,23 @@ def get_family(name: str) -> Family:
         from lifeos.lora.families.tiny_base import TinyBase
 
         return TinyBase()
-    raise InputError(f"family: accepted tiny_base, got {name!r}; next: correct family in the recipe")
+    if name == "sd15":
+        from lifeos.lora.families.sd15 import StableDiffusion15
+
+        return StableDiffusion15()
+    if name == "sdxl":
+        from lifeos.lora.families.sdxl import StableDiffusionXL
+
+        return StableDiffusionXL()
+    if name == "sd3":
+        from lifeos.lora.families.sd3 import StableDiffusion3
+
+        return StableDiffusion3()
+    if name == "flux":
+        from lifeos.lora.families.flux import Flux
+
+        return Flux()
+    raise InputError(f"family: accepted {', '.join(FAMILIES)}, got {name!r}; next: correct family in the recipe")
 
 
 def base_hash(base: Path) -> str:

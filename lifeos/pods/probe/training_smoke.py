@@ -111,7 +111,8 @@ def _train_on(recipe: "Recipe", device: str) -> dict[str, Any]:
     size = family.image_size(recipe.base)
     pictures = np.stack([read_pixels(example.image, *size) for example in examples])
     latents = family.encode_images(components, pictures).to(device)
-    text = family.encode_text(components, [example.caption for example in examples]).to(device)
+    text = family.encode_text(components, [example.caption for example in examples])
+    text = {name: values.to(device) for name, values in text.items()}
     family.prepare_training(components, dtype, recipe.channels_last)
     family.prepare_sampling(components, dtype, device)
     parameters = family.add_lora(components, rank=2, alpha=2.0, preset=recipe.targets, seed=0)
@@ -121,10 +122,10 @@ def _train_on(recipe: "Recipe", device: str) -> dict[str, Any]:
     losses: list[float | None] = []
     for _ in range(STEPS):
         noise = torch.randn(latents.shape, generator=generator).to(device)
-        timesteps = torch.randint(family.timestep_count(components), (len(examples),), generator=generator).to(device)
+        timesteps = family.draw_timesteps(components, len(examples), tuple(latents.shape[1:]), generator).to(device)
         with torch.autocast(device.split(":", maxsplit=1)[0], dtype=torch.bfloat16, enabled=dtype == "bfloat16"):
             loss = family.loss(components, latents=latents, text=text, noise=noise, timesteps=timesteps,
-                               gamma=recipe.min_snr_gamma)  # fmt: skip
+                               gamma=recipe.min_snr_gamma).mean()  # fmt: skip
         value = float(loss.detach())
         losses.append(value if math.isfinite(value) else None)
         loss.backward()

@@ -1,0 +1,53 @@
+"""LoRA pairs on the loaded models of a base: trainable beside the weights, or added to them."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lifeos.lora.families.component_files import published_name, weight_of
+
+TEXT_ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
+"""Modules of a CLIP text encoder that carry a LoRA: what kohya's tools and diffusers train there."""
+
+
+def add_adapters(
+    components: Any, targets: Sequence[tuple[str, tuple[str, ...]]], *, rank: int, alpha: float, seed: int
+) -> dict[str, Any]:
+    """Add trainable pairs with peft; returns ``component.module.lora_A|lora_B.weight`` -> float32 parameter, sorted.
+
+    A is drawn as peft draws it (Kaiming), B is zero.
+
+    Args:
+        components: loaded parts of a base, attributes by name.
+        targets: component and the endings of its modules that carry a pair, in the order of drawing.
+        rank, alpha: of every pair.
+        seed: of A.
+    """
+    import torch
+    from peft import LoraConfig
+
+    parameters = {}
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(seed)
+        for component, endings in targets:
+            config = LoraConfig(r=rank, lora_alpha=alpha, target_modules=sorted(endings), lora_dropout=0.0, bias="none")
+            getattr(components, component).add_adapter(config)
+    for component, _ in targets:
+        for name, parameter in getattr(components, component).named_parameters():
+            if parameter.requires_grad:
+                parameter.data = parameter.data.float()
+                parameters[f"{component}.{published_name(component, name.replace('.default.', '.'))}"] = parameter
+    return dict(sorted(parameters.items()))
+
+
+def fuse_deltas(components: Any, deltas: dict[str, Any]) -> None:
+    """Add arrays to the weights they are named after, in place; weights of 16 bits are added to in float32."""
+    import torch
+
+    for name, delta in deltas.items():
+        component, module = name.split(".", 1)
+        weight = weight_of(getattr(components, component), module)
+        change = torch.from_numpy(delta).reshape(weight.shape).to(weight.device)
+        if weight.dtype == torch.float32:
+            weight.data.add_(change)
+        else:
+            weight.data.copy_(weight.data.float().add_(change))

@@ -1,0 +1,150 @@
+"""Components of a base in diffusers' folder layout: their configs, the names in their files, and loading them whole."""
+
+import json
+from collections.abc import Iterable
+from pathlib import Path
+from typing import Any
+
+from lifeos.errors import InputError
+from lifeos.lora.families import Shape
+from lifeos.lora.safetensors_file import read_header
+
+# transformers 5 dropped the first part of a CLIP text model's names; published bases and LoRA files have it.
+_CLIP_PREFIX, _CLIP_PARTS = "text_model.", ("encoder.layers.", "embeddings.")
+
+
+def read_config(base: Path, component: str, name: str = "config.json") -> dict[str, Any]:
+    """Return a component's config.
+
+    Raises:
+        InputError: it is absent or no JSON object.
+    """
+    path = Path(base) / component / name
+    try:
+        config = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise InputError(f"{path}: accepted a diffusers config, got none that can be read; next: check base") from error
+    if not isinstance(config, dict):
+        raise InputError(f"{path}: accepted a mapping, got {type(config).__name__}; next: fetch the base again")
+    return config
+
+
+def has_component(base: Path, component: str) -> bool:
+    """Return whether ``model_index.json`` names a component that is not null.
+
+    Raises:
+        InputError: there is no readable ``model_index.json``.
+    """
+    named = read_config(base, "", "model_index.json").get(component)
+    return isinstance(named, list) and bool(named) and named[0] is not None
+
+
+def require_pipeline(base: Path, accepted: Iterable[str], family: str) -> None:
+    """Refuse a base whose ``model_index.json`` names a pipeline of another family.
+
+    Raises:
+        InputError: it does, or there is no readable ``model_index.json``.
+    """
+    accepted = tuple(accepted)
+    got = read_config(base, "", "model_index.json").get("_class_name")
+    if got not in accepted:
+        raise InputError(f"{base}: accepted a base of family {family} ({' or '.join(accepted)}), got {str(got)[:80]}; "
+                         "next: correct family or base in the recipe")
+
+
+def component_modules(base: Path, components: Iterable[str], family: str) -> dict[str, Shape]:
+    """Map ``component.module`` to the shape of its weight, for every linear and convolution.
+
+    Names of CLIP text models begin with ``text_model.`` as published ones do, whatever wrote the file.
+
+    Raises:
+        InputError: a component has no safetensors file or one that is not whole.
+    """
+    found: dict[str, Shape] = {}
+    for component in components:
+        folder = Path(base) / component
+        shards = sorted(folder.glob("*.safetensors"))
+        if not shards:
+            raise InputError(f"{folder}: accepted a base of family {family}, got no safetensors file there; "
+                             "next: check base and family in the recipe")
+        for shard in shards:
+            for key, entry in read_header(shard).entries.items():
+                if key.endswith(".weight") and len(entry.shape) in (2, 4) and "embedding" not in key.split(".")[-2]:
+                    found[f"{component}.{published_name(component, key.removesuffix('.weight'))}"] = entry.shape
+    return found
+
+
+def weight_of(model: Any, module: str) -> Any:
+    """Return the weight of a module named as ``component_modules`` names it.
+
+    Raises:
+        AttributeError: the model has no such module.
+    """
+    try:
+        return model.get_submodule(module).weight
+    except AttributeError:
+        return model.get_submodule(module.removeprefix(_CLIP_PREFIX)).weight
+
+
+def published_name(component: str, module: str) -> str:
+    """Return the name of a module of a loaded model as ``component_modules`` has it."""
+    if component.startswith("text_encoder") and module.startswith(_CLIP_PARTS):
+        return _CLIP_PREFIX + module
+    return module
+
+
+def load_component(kind: Any, base: Path, component: str, **types: Any) -> Any:
+    """Load one model whole, frozen, in evaluation mode.
+
+    Args:
+        kind: a diffusers or transformers model class.
+        base: the base's folder.
+        component: its subfolder.
+        types: what the class calls its dtype argument.
+
+    Raises:
+        InputError: it cannot be read, or weights of it would be left random.
+    """
+    _quiet()
+    read_config(base, component)
+    folder = Path(base) / component
+    try:
+        model, info = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True,
+                                           output_loading_info=True, **types)
+    except (OSError, ValueError, RuntimeError) as error:
+        raise InputError(f"{folder}: accepted {kind.__name__}, got {' '.join(str(error).split())[:200]}; "
+                         "next: fetch the base again") from error
+    # transformers leaves an absent weight random with only a warning.
+    missing = [key for key in info["missing_keys"] if not key.endswith("position_ids")]
+    if missing:
+        raise InputError(f"{folder}: accepted {kind.__name__} with all its weights, got it without {missing[0]} and "
+                         f"{len(missing) - 1} more; next: fetch the base again")
+    return model.eval().requires_grad_(False)
+
+
+def load_tokenizer(kind: Any, base: Path, component: str) -> Any:
+    """Load a tokenizer.
+
+    Raises:
+        InputError: it cannot be read.
+    """
+    folder = Path(base) / component
+    try:
+        return kind.from_pretrained(str(folder), local_files_only=True)
+    except (OSError, ValueError, TypeError) as error:
+        raise InputError(f"{folder}: accepted {kind.__name__}, got {' '.join(str(error).split())[:200]}; "
+                         "next: fetch the base again") from error
+
+
+def image_reduction(vae_config: dict[str, Any]) -> int:
+    """Return by what an autoencoder divides width and height."""
+    return int(2 ** (len(vae_config.get("block_out_channels", [0])) - 1))
+
+
+def _quiet() -> None:
+    import diffusers.utils.logging
+    import transformers.utils.logging
+
+    for logging in (diffusers.utils.logging, transformers.utils.logging):
+        logging.set_verbosity_error()
+        logging.disable_progress_bar()

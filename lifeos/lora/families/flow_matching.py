@@ -1,0 +1,238 @@
+"""Transformers that predict the velocity from image to noise: what ``sd3`` and ``flux`` share.
+
+A noisy latent is ``(1 - sigma) * image + sigma * noise``, the target ``noise - image`` (rectified flow: Esser et al.,
+arXiv 2403.03206, section 2), and noise levels are drawn logit-normally (section 3.1), moved towards noise for larger
+images as the base's scheduler says (section 5.3.2).
+"""
+
+import math
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lifeos.errors import InputError
+from lifeos.lora.families import Shape
+from lifeos.lora.families.adapters import TEXT_ATTENTION, add_adapters, fuse_deltas
+from lifeos.lora.families.component_files import component_modules, image_reduction, read_config, require_pipeline
+
+_LEVELS = 1000.0
+
+
+class FlowMatching:
+    """What the families of this kind share; see ``lifeos.lora.families.Family`` for what each member promises."""
+
+    name: str
+    architecture: str
+    base_model_version: str
+    resolution_fallback = 1024
+    kohya_prefixes: ClassVar[dict[str, str]]
+    pipelines: tuple[str, ...]
+    """Pipeline classes that ``model_index.json`` may name."""
+    presets: ClassVar[dict[str, tuple[str, ...]]]
+    """Preset -> endings of module names."""
+    patch: int
+    """Latent cells a side that become one token."""
+    samplers: tuple[str, ...] = ("flow_euler",)
+    lora_components: tuple[str, ...]
+    text_components: tuple[str, ...]
+    encoders: tuple[str, ...]
+    """Every text encoder, also those that carry no LoRA."""
+    weighs_by_snr = False
+
+    def modules(self, base: Path) -> dict[str, Shape]:
+        """See ``Family.modules``."""
+        require_pipeline(base, self.pipelines, self.name)
+        return component_modules(base, self.lora_components, self.name)
+
+    def target_suffixes(self, preset: str) -> tuple[str, ...]:
+        """See ``Family.target_suffixes``."""
+        if preset not in self.presets:
+            raise InputError(f"targets: accepted {', '.join(self.presets)}, got {preset!r}; next: edit the recipe")
+        return self.presets[preset]
+
+    def expected_modules(self, base: Path, preset: str) -> dict[str, Shape]:
+        """See ``Family.expected_modules``."""
+        endings = tuple(f".{suffix}" for suffix in self.target_suffixes(preset))
+        return {name: shape for name, shape in self.modules(base).items()
+                if name.startswith("transformer.") and name.endswith(endings)}
+
+    def image_size(self, base: Path) -> tuple[int, int]:
+        """See ``Family.image_size``: of the denoiser where it says so, else of the autoencoder."""
+        latent, vae = read_config(base, "transformer").get("sample_size"), read_config(base, "vae")
+        if isinstance(latent, int):
+            return latent * image_reduction(vae), latent * image_reduction(vae)
+        side = vae.get("sample_size")
+        return (side, side) if isinstance(side, int) else (self.resolution_fallback, self.resolution_fallback)
+
+    def prediction_type(self, base: Path) -> str:
+        """See ``Family.prediction_type``."""
+        return "flow"
+
+    def prepare_training(
+        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False
+    ) -> None:
+        """See ``Family.prepare_training``; there is no convolution that a memory layout would speed up."""
+        components.transformer.to(device, torch_dtype(dtype))
+        if checkpointing:
+            components.transformer.enable_gradient_checkpointing()
+
+    def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
+        """See ``Family.prepare_sampling``."""
+        components.vae.to(device)
+        components.transformer.to(device, torch_dtype(dtype))
+
+    def place_text_encoders(self, components: Any, device: str) -> None:
+        """See ``Family.place_text_encoders``."""
+        for component in self.encoders:
+            if getattr(components, component) is not None:
+                getattr(components, component).to(device)
+
+    def add_lora(
+        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False
+    ) -> dict[str, Any]:
+        """See ``Family.add_lora``; T5 carries none: it reads for every persona alike and is larger than most bases."""
+        targets = [("transformer", self.target_suffixes(preset))]
+        if text_encoders:
+            targets += [(component, TEXT_ATTENTION) for component in self.text_components]
+        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed)
+
+    def fuse(self, components: Any, deltas: dict[str, Any]) -> None:
+        """See ``Family.fuse``."""
+        fuse_deltas(components, deltas)
+
+    def tokenize(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
+        """See ``Family.tokenize``."""
+        raise NotImplementedError
+
+    def embed_text(self, components: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.embed_text``."""
+        raise NotImplementedError
+
+    def encode_text(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
+        """See ``Family.encode_text``."""
+        import torch
+
+        with torch.no_grad():
+            return self.embed_text(components, self.tokenize(components, prompts))
+
+    def encode_images(self, components: Any, images: Any) -> Any:
+        """See ``Family.encode_images``: the mean of the posterior, so that equal pixels give equal latents."""
+        import torch
+
+        vae = components.vae
+        pixels = torch.from_numpy(images).permute(0, 3, 1, 2).to(vae.device, torch.float32) / 127.5 - 1.0
+        with torch.no_grad():
+            mean = vae.encode(pixels).latent_dist.mean
+        return (mean - (vae.config.shift_factor or 0.0)) * vae.config.scaling_factor
+
+    def decode_latents(self, components: Any, latents: Any) -> Any:
+        """See ``Family.decode_latents``."""
+        import torch
+
+        config = components.vae.config
+        with torch.no_grad():
+            unscaled = latents / config.scaling_factor + (config.shift_factor or 0.0)
+            return components.vae.decode(unscaled, return_dict=False)[0]
+
+    def draw_timesteps(self, components: Any, count: int, shape: Shape, generator: Any) -> Any:
+        """See ``Family.draw_timesteps``: 1000 sigma, sigma logit-normal and shifted as the scheduler's config says.
+
+        A scheduler with ``use_dynamic_shifting`` moves noise levels with the number of image tokens; another one by
+        its constant ``shift``. Sampling visits the levels that training drew.
+        """
+        import torch
+
+        drawn = torch.sigmoid(torch.randn((count,), generator=generator))
+        factor = self.shift_factor(components.scheduler_config, shape)
+        return _LEVELS * factor * drawn / (1.0 + (factor - 1.0) * drawn)
+
+    def shift_factor(self, scheduler_config: Mapping[str, Any], shape: Shape) -> float:
+        """Return s of ``s * sigma / (1 + (s - 1) * sigma)``, by which noise levels are moved.
+
+        Args:
+            scheduler_config: of a FlowMatchEulerDiscreteScheduler.
+            shape: ``(channels, height, width)`` of the latents.
+        """
+        if scheduler_config.get("use_dynamic_shifting"):
+            return math.exp(self._mu(scheduler_config, shape))
+        return float(scheduler_config.get("shift", 1.0))
+
+    def predict(self, components: Any, noisy: Any, timesteps: Any, text: Mapping[str, Any], guidance: float) -> Any:
+        """See ``Family.predict``."""
+        raise NotImplementedError
+
+    def loss(
+        self, components: Any, *, latents: Any, text: Mapping[str, Any], noise: Any, timesteps: Any,
+        gamma: float | None,
+    ) -> Any:  # fmt: skip
+        """See ``Family.loss``: squared error of the velocity; the drawing of noise levels carries the weighting."""
+        sigma = (timesteps / _LEVELS).to(latents.device, latents.dtype)[:, None, None, None]
+        noisy = (1.0 - sigma) * latents + sigma * noise
+        # A distilled base takes its guidance as an input; at 1 it predicts what it was not distilled to exaggerate.
+        prediction = self.predict(components, noisy, timesteps.to(latents.device), text, 1.0).float()
+        return (prediction - (noise - latents)).square().mean(dim=(1, 2, 3))
+
+    def latent_shape(self, components: Any, width: int, height: int) -> tuple[int, int, int]:
+        """See ``Family.latent_shape``."""
+        reduction = image_reduction(dict(components.vae.config))
+        step = reduction * self.patch
+        if width % step or height % step:
+            raise InputError(f"size: accepted multiples of {step}, got {width}x{height}; next: correct the size")
+        return components.vae.config.latent_channels, height // reduction, width // reduction
+
+    def make_scheduler(self, components: Any, sampler: str) -> Any:
+        """See ``Family.make_scheduler``.
+
+        Raises:
+            InputError: no such sampler.
+        """
+        from diffusers import FlowMatchEulerDiscreteScheduler
+
+        if sampler not in self.samplers:
+            raise InputError(f"sampler: accepted {', '.join(self.samplers)}, got {sampler!r}; next: edit the persona")
+        return FlowMatchEulerDiscreteScheduler.from_config(components.scheduler_config)
+
+    def start(self, scheduler: Any, noise: Any, steps: int) -> Any:
+        """See ``Family.start``; the first level of a flow is noise itself."""
+        dynamic = scheduler.config.use_dynamic_shifting
+        moved = {"mu": self._mu(scheduler.config, tuple(noise.shape[1:]))} if dynamic else {}
+        scheduler.set_timesteps(steps, device=noise.device, **moved)
+        return noise
+
+    def model_input(self, scheduler: Any, latents: Any, timestep: Any) -> Any:
+        """See ``Family.model_input``."""
+        return latents
+
+    def _mu(self, config: Mapping[str, Any], shape: Shape) -> float:
+        tokens = (shape[1] // self.patch) * (shape[2] // self.patch)
+        low, high = config.get("base_image_seq_len", 256), config.get("max_image_seq_len", 4096)
+        at_low, at_high = config.get("base_shift", 0.5), config.get("max_shift", 1.15)
+        return float(at_low + (at_high - at_low) * (tokens - low) / (high - low))
+
+
+def t5_tokens(tokenizer: Any, limit: int, prompts: Sequence[str]) -> Any:
+    """Return int64 ids ``[n, limit]`` of prompts, padded.
+
+    Raises:
+        InputError: a prompt has more tokens; the pipeline would cut it silently.
+    """
+    for prompt in prompts:
+        count = len(tokenizer(prompt).input_ids)
+        if count > limit:
+            raise InputError(f"prompt {prompt!r}: accepted {limit} tokens, got {count}; next: shorten it")
+    return tokenizer(list(prompts), padding="max_length", max_length=limit, truncation=True,
+                     return_tensors="pt").input_ids
+
+
+def first_tokens(tokenizer: Any, prompts: Sequence[str]) -> Any:
+    """Return int64 ids of as much of each prompt as CLIP reads: T5 beside it reads the whole."""
+    limit = tokenizer.model_max_length
+    return tokenizer(list(prompts), padding="max_length", max_length=limit, truncation=True,
+                     return_tensors="pt").input_ids
+
+
+def torch_dtype(name: str) -> Any:
+    """Return torch's ``bfloat16`` or ``float32``."""
+    import torch
+
+    return torch.bfloat16 if name == "bfloat16" else torch.float32

@@ -1,0 +1,130 @@
+"""Stable Diffusion XL: two text encoders read to their last layer but one, sizes as a further input."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+from lifeos.lora.families import Shape
+from lifeos.lora.families.component_files import (
+    image_reduction,
+    load_component,
+    load_tokenizer,
+    read_config,
+    require_pipeline,
+)
+from lifeos.lora.families.stable_diffusion import StableDiffusion, clip_tokens, load_denoiser_and_autoencoder
+
+
+@dataclass
+class Components:
+    """The loaded parts of a base; ``zero_empty``: whether the empty prompt is embedded as zeros."""
+
+    unet: Any
+    vae: Any
+    text_encoder: Any
+    text_encoder_2: Any
+    tokenizer: Any
+    tokenizer_2: Any
+    scheduler_config: dict[str, Any]
+    zero_empty: bool
+
+
+class StableDiffusionXL(StableDiffusion):
+    """See ``lifeos.lora.families.Family`` for what each member promises."""
+
+    name = "sdxl"
+    architecture = "stable-diffusion-xl-v1-base/lora"
+    base_model_version = "sdxl_base_v1-0"
+    resolution_fallback = 1024
+    pipelines: tuple[str, ...] = ("StableDiffusionXLPipeline",)
+    lora_components: tuple[str, ...] = ("unet", "text_encoder", "text_encoder_2")
+    text_components: tuple[str, ...] = ("text_encoder", "text_encoder_2")
+    kohya_prefixes: ClassVar[dict[str, str]] = {
+        "lora_unet_": "unet",
+        "lora_te1_": "text_encoder",
+        "lora_te2_": "text_encoder_2",
+    }
+
+    def may_be_dead(self, modules: Mapping[str, Shape]) -> frozenset[str]:
+        """See ``Family.may_be_dead``: the first encoder's last layer, which nothing reads."""
+        return last_layer("text_encoder", modules)
+
+    def load(self, base: Path, dtype: str = "float32") -> Any:
+        """See ``Family.load``; the autoencoder stays float32: in float16 its activations overflow to black images."""
+        import torch
+        from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
+
+        require_pipeline(base, self.pipelines, self.name)
+        unet, vae = load_denoiser_and_autoencoder(base)
+        index = read_config(base, "", "model_index.json")
+        return Components(
+            unet, vae,
+            load_component(CLIPTextModel, base, "text_encoder", dtype=torch.float32),
+            load_component(CLIPTextModelWithProjection, base, "text_encoder_2", dtype=torch.float32),
+            load_tokenizer(CLIPTokenizer, base, "tokenizer"), load_tokenizer(CLIPTokenizer, base, "tokenizer_2"),
+            read_config(base, "scheduler", "scheduler_config.json"),
+            bool(index.get("force_zeros_for_empty_prompt", True)),
+        )  # fmt: skip
+
+    def encode_text(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
+        """See ``Family.encode_text``.
+
+        The empty prompt is zeros where ``model_index.json`` says so, in training as in sampling: the pipeline guides
+        away from zeros then, and a caption that is dropped should train just that.
+        """
+        text = super().encode_text(components, prompts)
+        if components.zero_empty:
+            for row, prompt in enumerate(prompts):
+                if prompt == "":
+                    for embedding in text.values():
+                        embedding[row] = 0.0
+        return text
+
+    def tokenize(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
+        """See ``Family.tokenize``."""
+        pairs = (("tokenizer", components.text_encoder), ("tokenizer_2", components.text_encoder_2))
+        return {
+            name: clip_tokens(getattr(components, name), encoder.config.max_position_embeddings, prompts)
+            for name, encoder in pairs
+        }
+
+    def embed_text(self, components: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
+        """See ``Family.embed_text``.
+
+        ``states`` ``[n, tokens, channels of both]`` of the last layer but one, ``pooled`` ``[n, channels]`` of the
+        second encoder.
+        """
+        import torch
+
+        states, pooled = read_clip_pair(components, tokens)
+        return {"states": torch.cat(states, dim=-1), "pooled": pooled[1]}
+
+    def predict(self, components: Any, noisy: Any, timesteps: Any, text: Mapping[str, Any], guidance: float) -> Any:
+        """See ``Family.predict``: original and target size are those of the image, and nothing was cropped."""
+        import torch
+
+        reduction = image_reduction(dict(components.vae.config))
+        height, width = noisy.shape[2] * reduction, noisy.shape[3] * reduction
+        sizes = torch.tensor([[height, width, 0, 0, height, width]], device=noisy.device, dtype=text["pooled"].dtype)
+        added = {"text_embeds": text["pooled"], "time_ids": sizes.expand(len(noisy), -1)}
+        return components.unet(noisy, timesteps, encoder_hidden_states=text["states"], added_cond_kwargs=added,
+                               return_dict=False)[0]
+
+
+def read_clip_pair(components: Any, tokens: Mapping[str, Any]) -> tuple[list[Any], list[Any]]:
+    """Return the last layer but one ``[n, tokens, channels]`` and the first output of both CLIP encoders, float32."""
+    states, pooled = [], []
+    for encoder, name in ((components.text_encoder, "tokenizer"), (components.text_encoder_2, "tokenizer_2")):
+        ids = tokens[name].to(next(encoder.parameters()).device)
+        output = encoder(ids, output_hidden_states=True)
+        states.append(output.hidden_states[-2].float())
+        pooled.append(output[0].float())
+    return states, pooled
+
+
+def last_layer(component: str, modules: Mapping[str, Shape]) -> frozenset[str]:
+    """Return the modules of the last layer of a CLIP text encoder."""
+    prefix = f"{component}.text_model.encoder.layers."
+    layers = {name: int(name.removeprefix(prefix).split(".", 1)[0]) for name in modules if name.startswith(prefix)}
+    return frozenset(name for name, layer in layers.items() if layer == max(layers.values()))
