@@ -82,7 +82,7 @@ def _recipe(plan: PersonaPlan, training_images: int) -> str:
         said = f"each of {training_images} pictures about {steps * _BATCH // max(training_images, 1)} times"
     rest = {key: value for key, value in known.items() if key not in own and not isinstance(value, dict)}
     lines = [
-        f"# A place to begin, not measured on these pictures: {said}. Keys: lifeos/lora/recipe.py.",
+        f"# A place to begin, not measured on these pictures: {said}. Keys: docs/recipe.md.",
         "# Captions want a person's words: whatever varies unnamed (background, light, expression, clothes, pose) is",
         "# learnt as part of the trigger, and what is named in every caption must be prompted for ever after.",
         *_pairs(own),

@@ -1,0 +1,118 @@
+"""What a recipe may say and training does not carry out yet: refused before anything is trained, never ignored.
+
+Whoever teaches training a key removes its row here in the same commit. A row without ``values`` holds for every value
+other than the key's default.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from lifeos.errors import InputError
+
+if TYPE_CHECKING:
+    from lifeos.lora.recipe.schema import Recipe
+
+
+@dataclass(frozen=True)
+class Pending:
+    """A key that is read and checked, and that no training code obeys.
+
+    Args:
+        field: dotted name of the key.
+        missing: what training does instead, for the person who asked.
+        values: the values concerned; None for all but the default.
+        families: the families concerned; None for all.
+    """
+
+    field: str
+    missing: str
+    values: frozenset[str] | None = None
+    families: frozenset[str] | None = None
+
+
+PENDING: tuple[Pending, ...] = (
+    Pending("gradient_accumulation", "every batch is a step"),
+    Pending("dora", "only plain LoRA is trained"),
+    Pending("train_text_encoder", "only the denoiser is trained"),
+    Pending("optimizer.name", "the optimizers are prodigy and adamw", frozenset({"adamw8bit"})),
+    Pending("optimizer.text_encoder_learning_rate", "only the denoiser is trained"),
+    Pending("optimizer.bias_correction", "Prodigy is always built with it"),
+    Pending("optimizer.safeguard_warmup", "Prodigy is always built with it"),
+    Pending("optimizer.schedule", "the schedules are constant and cosine",
+            frozenset({"constant_with_warmup", "linear", "cosine_with_restarts"})),
+    Pending("optimizer.schedule_cycles", "a schedule falls once"),
+    Pending("optimizer.warmup_steps", "the learning rate starts at the top"),
+    Pending("noise_offset", "the noise has no offset"),
+    Pending("timestep_sampling", "noise levels are drawn as the family draws them"),
+    Pending("discrete_flow_shift", "noise levels are drawn as the family draws them"),
+    Pending("caption_shuffle", "captions keep their order"),
+    Pending("repeats", "each picture stands once in a pass, and subfolders are not read"),
+    Pending("resolution", "every picture is cut to the base's own size"),
+    Pending("flip", "no picture is mirrored"),
+    Pending("colour_augmentation", "colours stay as they are"),
+    # Its pictures must enter the training key when it lands: the recipe's hash leaves the folder out.
+    Pending("prior", "only the dataset is trained"),
+    # The same holds for the pictures of mask.folder.
+    Pending("mask", "the loss is the same everywhere in the picture"),
+    Pending("ema", "the last weights are saved"),
+    Pending("cache_latents", "latents are always cached", frozenset({"False"})),
+    Pending("cache_text", "text is always cached", frozenset({"False"})),
+    Pending("save_every", "only the finished LoRA is written"),
+    Pending("sample_every", "samples are drawn after training"),
+    Pending("device", "training runs on the processor"),
+    Pending("dtype", "the types are float32 and bfloat16", frozenset({"float16"})),
+    Pending("full_float16", "LoRA weights stay float32"),
+    Pending("attention", "the family chooses how attention is computed"),
+    Pending("gradient_checkpointing", "activations are kept"),
+    Pending("compile", "nothing is compiled"),
+    Pending("offload", "everything stays in memory"),
+)  # fmt: skip
+"""Every such key."""
+
+
+def unsupported(recipe: "Recipe") -> list[str]:
+    """Return one line for everything a recipe asks for that training does not carry out; empty when it can be trained.
+
+    A line reads ``key = value: what training does instead``.
+    """
+    return list(_unsupported(recipe))
+
+
+def require_supported(recipe: "Recipe", place: str = "recipe") -> None:
+    """Refuse a recipe that would be trained otherwise than it says.
+
+    Args:
+        recipe: what is to be trained.
+        place: where it comes from, for the message.
+
+    Raises:
+        InputError: it asks for something that training does not carry out.
+    """
+    lines = unsupported(recipe)
+    if lines:
+        raise InputError(f"{place}: accepted what training carries out, got {'; '.join(lines)}; "
+                         "next: drop these keys from the recipe")
+
+
+def _unsupported(recipe: "Recipe") -> Iterator[str]:
+    for row in PENDING:
+        if row.families is not None and recipe.family not in row.families:
+            continue
+        value, default = _value_and_default(recipe, row.field)
+        concerned = value != default if row.values is None else str(value) in row.values
+        if concerned:
+            yield f"{row.field} = {_short(value)}: {row.missing}"
+
+
+def _value_and_default(recipe: "Recipe", field: str) -> tuple[Any, Any]:
+    section: Any = recipe
+    *above, last = field.split(".")
+    for name in above:
+        section = getattr(section, name)
+    return getattr(section, last), type(section).model_fields[last].default
+
+
+def _short(value: Any) -> str:
+    dumped = value.model_dump(mode="json", exclude_none=True) if hasattr(value, "model_dump") else value
+    return f"{dumped!r:.80}"
