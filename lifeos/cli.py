@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lifeos import champion_cli, compare_cli, history_cli, mend_cli, report_cli, reviews_cli, selection_cli
+from lifeos import champion_cli, compare_cli, history_cli, mend_cli, recipe_cli, report_cli, reviews_cli, selection_cli
 from lifeos.cli_options import History, Json
 from lifeos.errors import InputError
 from lifeos.operations import hooks_cli, status_cli
@@ -33,6 +33,7 @@ history_cli.app.command("plot")(compare_cli.plot_history)
 history_cli.app.command("reviews")(reviews_cli.show_reviews)
 app.add_typer(history_cli.app, name="history")
 app.add_typer(pods_cli.app, name="pod")
+app.add_typer(recipe_cli.app, name="recipe")
 app.add_typer(agent_cli.app, name="agent")
 app.add_typer(hooks_cli.app, name="hooks")
 

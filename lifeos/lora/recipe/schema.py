@@ -26,11 +26,11 @@ TargetPreset = Literal["attention", "attention_feedforward", "full"]
 Repeats = Annotated[int, Field(strict=True, ge=1, le=10_000)]
 Subfolder = Annotated[str, StringConstraints(pattern=r"^[^/\\]+$", max_length=200)]
 
-# TOML has no null: in the file "none" turns these off.
-_OFF_BY_A_WORD = frozenset({
+OFF_BY_A_WORD = frozenset({
     "min_snr_gamma", "gradient_clip", "resolution", "caption_shuffle", "prior", "mask", "ema", "cache_latents",
     "cache_text", "timestep_sampling", "discrete_flow_shift", "save_every", "sample_every",
 })  # fmt: skip
+"""Keys that ``"none"`` turns off in the file: TOML has no null."""
 
 # Part of every hash since the first; a key that came later enters only where it stands away from its default, so that
 # LoRAs and histories from before it keep the hash they carry.
@@ -152,7 +152,7 @@ class Recipe(Section):
     def _read_words(cls, values: Any) -> Any:
         if not isinstance(values, dict):
             return values
-        read = {key: None if key in _OFF_BY_A_WORD and value == "none" else value for key, value in values.items()}
+        read = {key: None if key in OFF_BY_A_WORD and value == "none" else value for key, value in values.items()}
         family = read.get("family")
         if isinstance(family, str) and family in FLOW_FAMILIES:
             read.setdefault("min_snr_gamma", None)
