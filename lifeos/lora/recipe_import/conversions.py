@@ -69,15 +69,6 @@ def network_module(values: Mapping[str, Any]) -> str | None:
     return "networks.lora" if values.get("network_module") in _LORA_MODULES else None
 
 
-def _only(key: str) -> Conversion:
-    """A switch that says something where it is on, and nothing where it is off."""
-    return lambda value, _: Converted({key: True}) if value else NOTHING
-
-
-def _folder(key: str, note: str = "") -> Conversion:
-    return lambda value, _: Converted({key: value}, note) if value else NOTHING
-
-
 def _for_prodigy(key: str) -> Conversion:
     return lambda value, context: Converted({key: value}) if optimizer_name(context.values) == "prodigy" else NOTHING
 
@@ -288,10 +279,23 @@ def _class_tokens(value: str | None, _: Context) -> Converted:
     return Converted({"trigger": words[0]}, "the first word; captions must hold it") if words else NOTHING
 
 
+def _dataset(value: str | None, _: Context) -> Converted:
+    note = "captions are .txt files beside the pictures, the trigger once in each"
+    return Converted({"dataset": value}, note) if value else NOTHING
+
+
 def _caption_extension(value: str, _: Context) -> Converted:
     if value == ".txt":
         return NOTHING
     return Converted(reason="captions are .txt files here: rename them")
+
+
+def _cached_text(value: bool, context: Context) -> Converted:
+    if not value:
+        return NOTHING
+    if "network_train_unet_only" in context.values and not context.values["network_train_unet_only"]:
+        return Converted(reason="what the text encoders that are trained say is not cached there either", matters=False)
+    return Converted({"cache_text": True})
 
 
 def _center_crop(value: bool, _: Context) -> Converted:
@@ -345,12 +349,12 @@ CONVERSIONS: dict[str, Conversion] = {
     "attention_sdpa": lambda value, _: Converted({"attention": "sdpa"}) if value else NOTHING,
     "attention_xformers": lambda value, _: Converted({"attention": "xformers"}) if value else NOTHING,
     "betas": _betas,
-    "cache_latents": _only("cache_latents"),
-    "cache_text": _only("cache_text"),
+    "cache_latents": lambda value, _: Converted({"cache_latents": True}) if value else NOTHING,
+    "cache_text": _cached_text,
     "caption_extension": _caption_extension,
     "center_crop": _center_crop,
     "class_tokens": _class_tokens,
-    "dataset_with_captions": _folder("dataset", "captions are .txt files beside the pictures, with the trigger once"),
+    "dataset_with_captions": _dataset,
     "diffusers_alpha": _diffusers_alpha,
     "diffusers_optimizer": _optimizer,
     "diffusers_resolution": lambda value, _: Converted({"resolution.sides": [value]}),

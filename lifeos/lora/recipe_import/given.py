@@ -4,7 +4,7 @@ import re
 import tomllib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from pathlib import PurePosixPath
+from pathlib import PurePosixPath, PureWindowsPath
 from typing import Any
 
 from lifeos.errors import InputError
@@ -146,16 +146,14 @@ def _put_trained(subsets: list[dict[str, Any]], given: Given) -> None:
             values += [] if value in values else [value]
         if len(values) == 1:
             _put(given, {_NAMED_OTHERWISE.get(name, name): values[0]})
-        elif name == "resolution" and all(type(value) is int for value in values):
-            # The same pictures at several sizes: [[datasets]] once for each.
-            _put(given, {name: min(values)})
-            given.mapped.append(Mapped(name, plain(values), {"resolution.sides": sorted(values)}))
+        elif name == "resolution" and all(_side(value) for value in values):
+            _put_sides(subsets, given)
         elif name not in ("image_dir", "num_repeats"):
             given.left.append(NotMapped(name, plain(values), "differs between subsets; a recipe says it once", True))
     folders = {str(subset.get("image_dir", "")): subset.get("num_repeats", 1) for subset in subsets}
     if len(folders) < 2:
         return
-    places = [PurePosixPath(folder) for folder in folders]
+    places = [PureWindowsPath(folder) if "\\" in folder else PurePosixPath(folder) for folder in folders]
     if len({place.parent for place in places}) > 1 or len({place.name for place in places}) < len(places):
         given.left.append(NotMapped("image_dir", plain(list(folders)), "the folders do not lie side by side", True))
         return
@@ -163,6 +161,25 @@ def _put_trained(subsets: list[dict[str, Any]], given: Given) -> None:
     given.values.pop("num_repeats", None)
     _put(given, {"image_dir": str(places[0].parent)})
     given.mapped.append(Mapped("num_repeats", repeats, {"repeats": repeats}))
+
+
+def _put_sides(subsets: list[dict[str, Any]], given: Given) -> None:
+    """Several sizes: [[datasets]] once for each, with the same pictures in it."""
+    sides = sorted({_side(subset["resolution"]) for subset in subsets})
+    _put(given, {"resolution": sides[0]})
+    given.mapped.append(Mapped("resolution", plain(sides), {"resolution.sides": sides}))
+    of_folder: dict[str, set[int]] = {}
+    for subset in subsets:
+        of_folder.setdefault(str(subset.get("image_dir", "")), set()).add(_side(subset["resolution"]))
+    if any(found != set(sides) for found in of_folder.values()):
+        given.left.append(NotMapped("resolution", plain(sides), "a recipe trains every picture at every size", True))
+
+
+def _side(value: Any) -> int:
+    """The side of a square, 512 or [512, 512]; 0 for anything else."""
+    numbers = value if isinstance(value, list) else [value]
+    is_square = len(numbers) in (1, 2) and all(type(each) is int and each == numbers[0] for each in numbers)
+    return numbers[0] if is_square else 0
 
 
 def _are_tables(value: Any) -> bool:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from pydantic import BaseModel
+from pydantic.fields import FieldInfo
 
 from lifeos.errors import InputError
 from lifeos.lora.recipe.contradictions import FLOW_FAMILIES
@@ -76,6 +77,10 @@ def import_recipe(
     for key, why in _REQUIRED.items():
         if key not in fields:
             report.missing.setdefault(key, why)
+    for key in recipe_keys():
+        above, _, _ = key.rpartition(".")
+        if above and _is_required(key) and key not in fields and any(each.startswith(f"{above}.") for each in fields):
+            report.missing.setdefault(key, f"other arguments speak of {above}, and none that can be read says this")
     report.missing = {key: why for key, why in report.missing.items() if key not in said}
     if not report.missing:
         _finish(report, _nested(fields), out)
@@ -270,12 +275,20 @@ def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:
     return values
 
 
-def _recipe_default(key: str) -> Any:
-    section: type[BaseModel] | None = Recipe
+def _schema_of(key: str) -> FieldInfo:
+    section: type[BaseModel] = Recipe
     *above, last = key.split(".")
     for name in above:
-        section = None if section is None else section_of(section.model_fields[name].annotation)
-    default = None if section is None else section.model_fields[last].default
+        section = section_of(section.model_fields[name].annotation) or Recipe
+    return section.model_fields[last]
+
+
+def _is_required(key: str) -> bool:
+    return _schema_of(key).is_required()
+
+
+def _recipe_default(key: str) -> Any:
+    default = _schema_of(key).default
     return list(default) if isinstance(default, tuple) else default
 
 

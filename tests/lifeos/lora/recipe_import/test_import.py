@@ -219,7 +219,7 @@ image_dir = "others"
 is_reg = true
 class_tokens = "woman"
 [[datasets]]
-resolution = 768
+resolution = [768, 768]
 enable_bucket = true
 [[datasets.subsets]]
 image_dir = "data/close"
@@ -231,7 +231,7 @@ conditioning_data_dir = "masks"
 
 def test_kohyas_configuration_and_dataset_files():
     report = imported(CONFIG, DATASET)
-    assert lost(report) == {"(script)", "class_tokens", "conditioning_data_dir", "masked_loss"}, report.lines()
+    assert lost(report) == {"(script)", "class_tokens", "conditioning_data_dir", "masked_loss", "resolution"}, report.lines()
     report = imported(CONFIG, DATASET, family="sdxl", trigger="zeph")
     recipe = recipe_of(report)
     assert (recipe.family, recipe.dataset, recipe.batch_size, recipe.rank) == ("sdxl", Path("data"), 4, 8)
@@ -239,6 +239,24 @@ def test_kohyas_configuration_and_dataset_files():
     assert recipe.resolution.sides == (512, 768)
     assert (recipe.resolution.buckets, recipe.flip, recipe.train_text_encoder) == (True, True, False)
     assert (recipe.prior.folder, recipe.prior.caption, recipe.gradient_clip) == (Path("others"), "woman", None)
+
+
+def test_what_a_section_cannot_do_without_is_asked_for():
+    text = KOHYA + "--image_dir x --enable_bucket --min_bucket_reso 128"
+    assert imported(text, trigger="zeph").missing == {
+        "resolution.sides": "other arguments speak of resolution, and none that can be read says this"}  # fmt: skip
+
+
+def test_text_is_cached_where_no_encoder_is_trained():
+    text = "flux_train_network.py --pretrained_model_name_or_path b --image_dir x --cache_text_encoder_outputs "
+    assert recipe_of(imported(text, trigger="zeph")).cache_text is None  # T5 alone: CLIP is trained
+    assert recipe_of(imported(text + "--network_train_unet_only", trigger="zeph")).cache_text is True
+
+
+def test_folders_of_windows_lie_side_by_side_too():
+    data = "".join(f"[[datasets.subsets]]\nimage_dir = 'C:\\data\\{name}'\n" for name in ("close", "far"))
+    recipe = recipe_of(imported(CONFIG.replace("masked_loss = true", ""), "[[datasets]]\n" + data, trigger="zeph"))
+    assert (str(recipe.dataset), recipe.repeats) == ("C:\\data", {"close": 1, "far": 1})
 
 
 def test_a_masked_loss_with_its_masks():
