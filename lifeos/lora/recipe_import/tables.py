@@ -170,6 +170,8 @@ def _number(kind: str, value: Any) -> int | float:
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         raise BadValueError("a number")
     try:
+        if kind == "integer_or_number" and isinstance(value, str) and value.endswith("%"):
+            return _number("number", value[:-1]) / 100.0
         if kind == "integer" or (kind == "integer_or_number" and _is_whole(value)):
             if isinstance(value, float):
                 raise BadValueError("a whole number")

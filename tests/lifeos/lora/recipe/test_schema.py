@@ -3,7 +3,9 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from lifeos.lora.recipe import Recipe
+from lifeos.lora.recipe import Recipe, load_recipe
+from lifeos.lora.safetensors_file import read_header
+from lifeos.settings import project_root
 
 SMALL = {"base": ".", "dataset": ".", "trigger": "zeph", "steps": 300, "threads": 1}
 DEMO = {"base": "m", "dataset": "d", "trigger": "pstch", "name": "pistachio demo", "seed": 1, "steps": 1600,
@@ -124,3 +126,20 @@ def test_values_outside_their_range_are_refused(changes):
 def test_bucket_sides_follow_the_trained_sides():
     size = recipe(resolution={"sides": [512, 768], "buckets": True}).resolution
     assert (size.effective_min_side, size.effective_max_side) == (256, 1536)
+
+
+SHIPPED = sorted((project_root() / "tests" / "bad_loras").glob("*.safetensors"))
+
+
+@pytest.mark.parametrize("path", SHIPPED, ids=lambda path: path.stem)
+def test_shipped_loras_carry_the_hash_that_their_recipe_has_today(path):
+    metadata = read_header(path).metadata
+    settings = json.loads(metadata["lifeos.recipe"])
+    read = Recipe.model_validate({**settings, "base": ".", "dataset": "."})
+    assert read.settings() == settings
+    assert read.content_hash == metadata["lifeos.recipe_hash"]
+
+
+def test_the_shipped_recipe_can_be_trained():
+    assert load_recipe(project_root() / "personas" / "pistachio" / "recipe.toml").trigger == "pstch"
+    assert len(SHIPPED) >= 4

@@ -117,6 +117,12 @@ def test_a_contradiction_is_told_and_nothing_is_written():
     assert recipe_of(meant).optimizer.learning_rate == 1e-4
 
 
+@pytest.mark.parametrize(("written", "steps"), [("100", 100), ("0.05", 50), ("5%", 50), ("0", 0)])
+def test_a_warm_up_is_steps_or_a_share(written, steps):
+    text = KOHYA + f"--image_dir x --max_train_steps 1000 --lr_scheduler linear --lr_warmup_steps {written}"
+    assert recipe_of(imported(text, trigger="zeph")).optimizer.warmup_steps == steps
+
+
 @pytest.mark.parametrize(("more", "left"), [
     ("--optimizer_args 'weight_decay=0.5,'", "optimizer_args weight_decay"),
     ("--optimizer_args d0=1e-5", "optimizer_args d0"),
@@ -231,7 +237,8 @@ conditioning_data_dir = "masks"
 
 def test_kohyas_configuration_and_dataset_files():
     report = imported(CONFIG, DATASET)
-    assert lost(report) == {"(script)", "class_tokens", "conditioning_data_dir", "masked_loss", "resolution"}, report.lines()
+    several = {"class_tokens", "conditioning_data_dir", "masked_loss", "resolution"}
+    assert lost(report) == {"(script)", *several}, report.lines()
     report = imported(CONFIG, DATASET, family="sdxl", trigger="zeph")
     recipe = recipe_of(report)
     assert (recipe.family, recipe.dataset, recipe.batch_size, recipe.rank) == ("sdxl", Path("data"), 4, 8)
