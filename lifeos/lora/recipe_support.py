@@ -44,7 +44,9 @@ PENDING: tuple[Pending, ...] = (
     Pending("optimizer.schedule_cycles", "a schedule falls once"),
     Pending("optimizer.warmup_steps", "the learning rate starts at the top"),
     Pending("noise_offset", "the noise has no offset"),
-    Pending("timestep_sampling", "noise levels are drawn as the family draws them"),
+    # A flow family draws logit-normal levels by itself, every other one uniform steps.
+    Pending("timestep_sampling", "noise levels are drawn as the family draws them",
+            frozenset({"uniform", "flux_shift"}), frozenset({"sd3", "flux"})),
     Pending("discrete_flow_shift", "noise levels are drawn as the family draws them"),
     Pending("caption_shuffle", "captions keep their order"),
     Pending("repeats", "each picture stands once in a pass, and subfolders are not read"),

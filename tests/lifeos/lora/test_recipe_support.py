@@ -41,6 +41,12 @@ def test_what_training_would_ignore_is_told(changes, said):
     assert any(line.startswith(said) for line in unsupported(recipe(**changes)))
 
 
+def test_noise_levels_that_the_family_draws_anyway_are_carried_out():
+    assert unsupported(recipe(family="sd3", timestep_sampling="logit_normal")) == []
+    assert unsupported(recipe(timestep_sampling="uniform")) == []
+    assert unsupported(recipe(family="sd3", timestep_sampling="uniform"))
+
+
 def test_such_a_recipe_is_refused_where_it_is_read_for_training(tmp_path):
     write_text(tmp_path / "recipe.toml", 'base = "."\ndataset = "."\ntrigger = "x"\nsteps = 1\nflip = true\n')
     with pytest.raises(InputError, match=r"recipe\.toml: .*flip = True: no picture is mirrored; next: drop"):

@@ -4,6 +4,7 @@ import re
 import pytest
 from pydantic import ValidationError
 
+from lifeos.lora.families import FAMILIES, get_family
 from lifeos.lora.recipe import Recipe, contradictions
 from lifeos.lora.recipe.contradictions import FLOW_FAMILIES, RULES
 from lifeos.lora.recipe.reading import section_of
@@ -110,6 +111,10 @@ def test_a_rule_speaks_alone_and_is_silent_after_the_repair(keys):
 def test_the_other_half_of_a_rule(broken, fields):
     recipe = unchecked({**SMALL, **broken})
     assert [each.fields for each in contradictions(recipe)] == [fields]
+
+
+def test_flow_families_are_those_whose_loss_has_no_snr():
+    assert {name for name in FAMILIES if not get_family(name).weighs_by_snr} == FLOW_FAMILIES
 
 
 def test_two_contradictions_are_both_told():
