@@ -3,7 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,12 +26,14 @@ class Checkpoint:
         step: steps done.
         parameters: name -> float32 tensor.
         optimizer: an optimizer's ``state_dict()``.
+        average: name -> float32 tensor, the moving average of the parameters; empty where none is kept.
     """
 
     key: str
     step: int
     parameters: Mapping[str, Any]
     optimizer: Mapping[str, Any]
+    average: Mapping[str, Any] = field(default_factory=dict)
 
 
 def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
@@ -44,6 +46,7 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     import torch
 
     tensors = {f"parameter.{name}": ("F32", _array(tensor)) for name, tensor in checkpoint.parameters.items()}
+    tensors |= {f"average.{name}": ("F32", _array(tensor)) for name, tensor in checkpoint.average.items()}
     scalars: dict[str, dict[str, Any]] = {}
     for index, state in checkpoint.optimizer["state"].items():
         for name, value in state.items():
@@ -95,6 +98,7 @@ def _load(path: Path, key: str) -> Checkpoint:
         raise ValueError("checkpoint of another run")
     stored = json.loads(container.metadata["optimizer"])
     parameters: dict[str, Any] = {}
+    average: dict[str, Any] = {}
     state: dict[int, dict[str, Any]] = {
         int(index): {name: _unpack(value) for name, value in values.items()}
         for index, values in stored["scalars"].items()
@@ -103,11 +107,14 @@ def _load(path: Path, key: str) -> Checkpoint:
         tensor = torch.from_numpy(array.copy())
         if name.startswith("parameter."):
             parameters[name.removeprefix("parameter.")] = tensor
+        elif name.startswith("average."):
+            average[name.removeprefix("average.")] = tensor
         else:
             _, index, field = name.split(".", 2)
             state.setdefault(int(index), {})[field] = tensor
     groups = [{name: _unpack(value) for name, value in group.items()} for group in stored["groups"]]
-    return Checkpoint(key, int(container.metadata["step"]), parameters, {"state": state, "param_groups": groups})
+    optimizer = {"state": state, "param_groups": groups}
+    return Checkpoint(key, int(container.metadata["step"]), parameters, optimizer, average)
 
 
 def _array(tensor: Any) -> Any:

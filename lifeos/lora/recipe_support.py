@@ -32,22 +32,10 @@ class Pending:
 
 
 PENDING: tuple[Pending, ...] = (
-    Pending("gradient_accumulation", "every batch is a step"),
     Pending("dora", "only plain LoRA is trained"),
     Pending("train_text_encoder", "only the denoiser is trained"),
     Pending("optimizer.name", "the optimizers are prodigy and adamw", frozenset({"adamw8bit"})),
     Pending("optimizer.text_encoder_learning_rate", "only the denoiser is trained"),
-    Pending("optimizer.bias_correction", "Prodigy is always built with it"),
-    Pending("optimizer.safeguard_warmup", "Prodigy is always built with it"),
-    Pending("optimizer.schedule", "the schedules are constant and cosine",
-            frozenset({"constant_with_warmup", "linear", "cosine_with_restarts"})),
-    Pending("optimizer.schedule_cycles", "a schedule falls once"),
-    Pending("optimizer.warmup_steps", "the learning rate starts at the top"),
-    Pending("noise_offset", "the noise has no offset"),
-    # A flow family draws logit-normal levels by itself, every other one uniform steps.
-    Pending("timestep_sampling", "noise levels are drawn as the family draws them",
-            frozenset({"uniform", "flux_shift"}), frozenset({"sd3", "flux"})),
-    Pending("discrete_flow_shift", "noise levels are drawn as the family draws them"),
     Pending("caption_shuffle", "captions keep their order"),
     Pending("repeats", "each picture stands once in a pass, and subfolders are not read"),
     Pending("resolution", "every picture is cut to the base's own size"),
@@ -57,16 +45,13 @@ PENDING: tuple[Pending, ...] = (
     Pending("prior", "only the dataset is trained"),
     # The same holds for the pictures of mask.folder.
     Pending("mask", "the loss is the same everywhere in the picture"),
-    Pending("ema", "the last weights are saved"),
     Pending("cache_latents", "latents are always cached", frozenset({"False"})),
     Pending("cache_text", "text is always cached", frozenset({"False"})),
-    Pending("save_every", "only the finished LoRA is written"),
     Pending("sample_every", "samples are drawn after training"),
     Pending("device", "training runs on the processor"),
     Pending("dtype", "the types are float32 and bfloat16", frozenset({"float16"})),
     Pending("full_float16", "LoRA weights stay float32"),
     Pending("attention", "the family chooses how attention is computed"),
-    Pending("gradient_checkpointing", "activations are kept"),
     Pending("compile", "nothing is compiled"),
     Pending("offload", "everything stays in memory"),
 )  # fmt: skip

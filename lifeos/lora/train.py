@@ -1,7 +1,6 @@
 """Training a LoRA: the same inputs give the same bytes, also across a kill at any moment."""
 
 import contextlib
-import io
 import json
 import math
 import time
@@ -17,7 +16,8 @@ from lifeos.lora.checkpoint import Checkpoint, load_newest_checkpoint, remove_ch
 from lifeos.lora.conditioning import Conditioning, prepare_conditioning
 from lifeos.lora.families import Family, get_family
 from lifeos.lora.lora_metadata import lora_metadata
-from lifeos.lora.recipe import OptimizerSettings, Recipe
+from lifeos.lora.optimizer import build_optimizer, learning_rate_factor
+from lifeos.lora.recipe import Recipe
 from lifeos.lora.safetensors_file import encode
 from lifeos.lora.training_inputs import TrainingInputs, derived_seed, read_inputs
 from lifeos.progress import Progress, silent
@@ -63,7 +63,7 @@ def train_lora(
 
     Args:
         recipe: what to train.
-        out: file to write, ``.safetensors``.
+        out: file to write, ``.safetensors``; what ``save_every`` keeps lies beside it as ``STEM-step-00000100``.
         run_folder: where checkpoints, cached latents and the finished copy lie; a second call with the same inputs and
             folder trains nothing.
         progress: called with ("latents" | "training", done, total).
@@ -81,7 +81,19 @@ def train_lora(
         done = _run(inputs, run_folder, progress, date)
     if out.resolve() != done.path.resolve():
         write_bytes(out, done.path.read_bytes())
+        for step in saved_steps(recipe):
+            write_bytes(out.with_name(f"{out.stem}-{step_name(step)}"), (run_folder / step_name(step)).read_bytes())
     return replace(done, path=out)
+
+
+def step_name(step: int) -> str:
+    """Return the name of the LoRA that ``save_every`` keeps after ``step`` steps; beside OUT, its stem comes first."""
+    return f"step-{step:08d}.safetensors"
+
+
+def saved_steps(recipe: Recipe) -> range:
+    """Return after which steps ``save_every`` keeps a LoRA, the finished one apart."""
+    return range(0) if recipe.save_every is None else range(recipe.save_every, recipe.steps, recipe.save_every)
 
 
 def finished_result(run_folder: Path, inputs: TrainingInputs) -> TrainingResult | None:
@@ -91,29 +103,11 @@ def finished_result(run_folder: Path, inputs: TrainingInputs) -> TrainingResult 
         path = Path(run_folder) / FINISHED_NAME
         if stored["key"] != inputs.key or hash_file(path) != stored["sha256"]:
             return None
+        if not all((Path(run_folder) / step_name(step)).is_file() for step in saved_steps(inputs.recipe)):
+            return None
         return TrainingResult(**{**stored, "path": path, "reused": True})
     except (OSError, ValueError, KeyError, TypeError):
         return None
-
-
-def build_optimizer(settings: OptimizerSettings, parameters: list[Any]) -> Any:
-    """Return a torch optimizer over ``parameters``."""
-    import torch
-
-    if settings.name == "adamw":
-        return torch.optim.AdamW(parameters, lr=settings.base_learning_rate, betas=settings.betas,
-                                 weight_decay=settings.weight_decay, foreach=False)
-    from prodigyopt import Prodigy
-
-    with contextlib.redirect_stdout(io.StringIO()):  # its constructor prints
-        return Prodigy(parameters, lr=settings.base_learning_rate, betas=settings.betas,
-                       weight_decay=settings.weight_decay, decouple=True, use_bias_correction=True,
-                       safeguard_warmup=True, d_coef=settings.d_coefficient)
-
-
-def learning_rate_factor(schedule: str, step: int, steps: int) -> float:
-    """Return what the learning rate is multiplied by in step ``step`` of ``steps``, in (0, 1]."""
-    return 1.0 if schedule == "constant" else 0.5 * (1.0 + math.cos(math.pi * step / steps))
 
 
 def example_indices(seed: int, step: int, batch_size: int, count: int) -> list[int]:
@@ -149,8 +143,8 @@ def _run(inputs: TrainingInputs, run_folder: Path, progress: Progress, date: str
         components = family.load(recipe.base)
         conditioning = prepare_conditioning(inputs, family, components, run_folder, progress)
         run = _prepare(inputs, family, components, conditioning)
-        resumed_from, losses = _optimise(run, run_folder / "checkpoints", progress)
-    data = _encode_file(inputs, family, run.parameters, date)
+        resumed_from, losses = _optimise(run, run_folder, date, progress)
+    data = _encode_file(run, date)
     path = run_folder / FINISHED_NAME
     write_bytes(path, data)
     tail = losses[-max(1, recipe.steps // 10):]
@@ -174,82 +168,112 @@ class _Run:
     conditioning: Conditioning
     parameters: dict[str, Any]
     optimizer: Any
+    average: dict[str, Any]
 
 
 def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioning: Conditioning) -> _Run:
     recipe = inputs.recipe
-    family.prepare_training(components, recipe.effective_dtype, recipe.channels_last)
+    family.prepare_training(components, recipe.effective_dtype, recipe.channels_last,
+                            checkpointing=recipe.gradient_checkpointing)
     parameters = family.add_lora(components, rank=recipe.rank, alpha=recipe.effective_alpha, preset=recipe.targets,
                                  seed=derived_seed(recipe.seed, "initial"))
     optimizer = build_optimizer(recipe.optimizer, list(parameters.values()))
-    return _Run(inputs, family, components, conditioning, parameters, optimizer)
+    average = {} if recipe.ema is None else {name: each.detach().clone() for name, each in parameters.items()}
+    return _Run(inputs, family, components, conditioning, parameters, optimizer, average)
 
 
-def _optimise(run: _Run, folder: Path, progress: Progress) -> tuple[int, list[float]]:
+def _optimise(run: _Run, folder: Path, date: str | None, progress: Progress) -> tuple[int, list[float]]:
     recipe, key = run.inputs.recipe, run.inputs.key
-    start = _resume(folder, key, run.parameters, run.optimizer)
+    start = _resume(folder, key, run)
     losses: list[float] = []
     progress("training", start, recipe.steps)
     for step in range(start, recipe.steps):
         losses.append(_step(run, step))
         progress("training", step + 1, recipe.steps)
-        if (step + 1) % recipe.checkpoint_every == 0 and step + 1 < recipe.steps:
-            save_checkpoint(folder, Checkpoint(key, step + 1, run.parameters, run.optimizer.state_dict()))
+        done, ended = step + 1, step + 1 == recipe.steps
+        if recipe.save_every is not None and done % recipe.save_every == 0 and not ended:
+            write_bytes(folder / step_name(done), _encode_file(run, date))
+        if done % recipe.checkpoint_every == 0 and not ended:
+            state = run.optimizer.state_dict()
+            save_checkpoint(folder / "checkpoints", Checkpoint(key, done, run.parameters, state, run.average))
     return start, losses
 
 
-def _resume(folder: Path, key: str, parameters: dict[str, Any], optimizer: Any) -> int:
+def _resume(folder: Path, key: str, run: _Run) -> int:
     import torch
 
-    checkpoint = load_newest_checkpoint(folder, key)
+    checkpoint = load_newest_checkpoint(folder / "checkpoints", key)
     if checkpoint is None:
         return 0
+    passed = [step for step in saved_steps(run.inputs.recipe) if step <= checkpoint.step]
+    if not all((folder / step_name(step)).is_file() for step in passed):
+        # save_every came or changed since: what it asks for lies behind this checkpoint.
+        return 0
     with torch.no_grad():
-        for name, parameter in parameters.items():
+        for name, parameter in run.parameters.items():
             parameter.copy_(checkpoint.parameters[name])
-    optimizer.load_state_dict(dict(checkpoint.optimizer))
+        for name, mean in run.average.items():
+            mean.copy_(checkpoint.average[name])
+    run.optimizer.load_state_dict(dict(checkpoint.optimizer))
     return checkpoint.step
 
 
 def _step(run: _Run, step: int) -> float:
     import torch
 
-    inputs, conditioning, optimizer = run.inputs, run.conditioning, run.optimizer
-    recipe = inputs.recipe
-    indices = example_indices(recipe.seed, step, recipe.batch_size, len(inputs.examples))
-    generator = torch.Generator().manual_seed(derived_seed(recipe.seed, "step", step))
-    latents = conditioning.latents[indices]
-    noise = torch.randn(latents.shape, generator=generator)
-    shape = tuple(latents.shape[1:])
-    timesteps = run.family.draw_timesteps(run.components, len(indices), shape, generator)
-    dropped = torch.rand(len(indices), generator=generator) < recipe.caption_dropout
-    text = conditioning.text_of(indices, dropped)
+    recipe, optimizer = run.inputs.recipe, run.optimizer
+    factor = learning_rate_factor(recipe.optimizer, step, recipe.steps)
     for group in optimizer.param_groups:
-        group["lr"] = recipe.optimizer.base_learning_rate * learning_rate_factor(
-            recipe.optimizer.schedule, step, recipe.steps)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.effective_dtype == "bfloat16"):
-        loss = run.family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
-                               gamma=recipe.min_snr_gamma if run.family.weighs_by_snr else None).mean()
-    value = float(loss.detach())
-    if not math.isfinite(value):
-        raise InputError(f"training: accepted a finite loss, got {value} at step {step + 1} of {recipe.steps}; "
-                         "next: lower optimizer.learning_rate or use dtype = \"float32\" in the recipe")
-    loss.backward()
+        group["lr"] = recipe.optimizer.base_learning_rate * factor
+    losses = []
+    for batch in range(step * recipe.gradient_accumulation, (step + 1) * recipe.gradient_accumulation):
+        loss = _batch_loss(run, batch)
+        value = float(loss.detach())
+        if not math.isfinite(value):
+            raise InputError(f"training: accepted a finite loss, got {value} at step {step + 1} of {recipe.steps}; "
+                             "next: lower optimizer.learning_rate or use dtype = \"float32\" in the recipe")
+        losses.append(value)
+        (loss / recipe.gradient_accumulation).backward()
     if recipe.gradient_clip is not None:
         torch.nn.utils.clip_grad_norm_(run.parameters.values(), recipe.gradient_clip)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
-    return value
+    if recipe.ema is not None:
+        for name, mean in run.average.items():
+            mean.lerp_(run.parameters[name].detach(), 1.0 - recipe.ema.decay)
+    return sum(losses) / len(losses)
 
 
-def _encode_file(inputs: TrainingInputs, family: Family, parameters: dict[str, Any], date: str | None) -> bytes:
+def _batch_loss(run: _Run, batch: int) -> Any:
+    import torch
+
+    inputs, conditioning, family = run.inputs, run.conditioning, run.family
+    recipe = inputs.recipe
+    indices = example_indices(recipe.seed, batch, recipe.batch_size, len(inputs.examples))
+    generator = torch.Generator().manual_seed(derived_seed(recipe.seed, "step", batch))
+    latents = conditioning.latents[indices]
+    noise = torch.randn(latents.shape, generator=generator)
+    timesteps = family.draw_timesteps(run.components, len(indices), tuple(latents.shape[1:]), generator,
+                                      recipe.timestep_sampling, recipe.discrete_flow_shift)
+    dropped = torch.rand(len(indices), generator=generator) < recipe.caption_dropout
+    text = conditioning.text_of(indices, dropped)
+    if recipe.noise_offset > 0.0:
+        # https://www.crosslabs.org/blog/diffusion-with-offset-noise: one number a channel, so that its mean can move.
+        noise = noise + recipe.noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=generator)
+    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.effective_dtype == "bfloat16"):
+        return family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
+                           gamma=recipe.min_snr_gamma if family.weighs_by_snr else None).mean()
+
+
+def _encode_file(run: _Run, date: str | None) -> bytes:
+    inputs, weights = run.inputs, run.average or run.parameters
     dtype = _FILE_DTYPES[inputs.recipe.save_dtype]
-    arrays = {name: parameter.detach().cpu().contiguous().numpy() for name, parameter in parameters.items()}
+    arrays = {name: each.detach().cpu().contiguous().numpy() for name, each in weights.items()}
     bad = [name for name, array in arrays.items() if not math.isfinite(float(abs(array).max()))]
     if bad:
         raise InputError(f"training: accepted finite weights, got NaN or infinity in {bad[0]}; "
                          "next: lower optimizer.learning_rate in the recipe")
     try:
-        return encode({name: (dtype, array) for name, array in arrays.items()}, lora_metadata(inputs, family, date))
+        return encode({name: (dtype, array) for name, array in arrays.items()}, lora_metadata(inputs, run.family, date))
     except ValueError as error:
         raise InputError(f"training: {error}; next: set save_dtype = \"float32\" in the recipe") from error

@@ -7,7 +7,6 @@ from typing import Any
 from lifeos.child import child_main, obtain
 from lifeos.errors import InputError
 from lifeos.lora.recipe import Recipe
-from lifeos.lora.recipe_support import require_supported
 from lifeos.lora.train import FINISHED_NAME, TrainingResult, finished_result, train_lora
 from lifeos.lora.training_inputs import read_inputs, run_folder_for
 from lifeos.progress import Progress, progress_writer, silent
@@ -30,7 +29,6 @@ def train_once(
         InputError: what ``train_lora`` raises, how the child ended without a result, or the recipe asks for what
             training does not carry out.
     """
-    require_supported(recipe)
     inputs = read_inputs(recipe)
     folder = run_folder_for(artifacts, inputs).resolve()
     values = recipe.model_copy(

@@ -9,6 +9,7 @@ from lifeos.errors import InputError
 from lifeos.lora.dataset import Example, dataset_hash, read_dataset
 from lifeos.lora.families import base_hash, get_family
 from lifeos.lora.recipe import Recipe
+from lifeos.lora.recipe_support import require_supported
 
 TRAINING_REVISION = 1
 """Raised when a change of this code changes the weights that come out."""
@@ -36,8 +37,10 @@ def read_inputs(recipe: Recipe) -> TrainingInputs:
     """Read dataset and base of a recipe and hash them.
 
     Raises:
-        InputError: dataset, base or family cannot be used, or the preset finds no module in the base.
+        InputError: dataset, base or family cannot be used, the preset finds no module in the base, or the recipe asks
+            for what training does not carry out.
     """
+    require_supported(recipe)
     family = get_family(recipe.family)
     examples = tuple(read_dataset(recipe.dataset, recipe.trigger))
     if not family.expected_modules(recipe.base, recipe.targets):

@@ -131,7 +131,10 @@ class Family(Protocol):
     def decode_latents(self, components: Any, latents: Any) -> Any:
         """Return images in [-1, 1], float32 ``[n, 3, height, width]``, unclamped, of scaled latents."""
 
-    def draw_timesteps(self, components: Any, count: int, shape: Shape, generator: Any) -> Any:
+    def draw_timesteps(
+        self, components: Any, count: int, shape: Shape, generator: Any, sampling: str | None = None,
+        shift: float | None = None,
+    ) -> Any:  # fmt: skip
         """Return ``[count]`` noise levels to train at, on the CPU, drawn from a CPU generator.
 
         Args:
@@ -139,6 +142,8 @@ class Family(Protocol):
             count: images.
             shape: ``(channels, height, width)`` of their latents.
             generator: torch generator.
+            sampling: ``timestep_sampling`` of the recipe; None: what the family does.
+            shift: ``discrete_flow_shift`` of the recipe; None: what the base's scheduler says.
         """
 
     def predict(self, components: Any, noisy: Any, timesteps: Any, text: Mapping[str, Any], guidance: float) -> Any:

@@ -134,16 +134,28 @@ class FlowMatching:
             unscaled = latents / config.scaling_factor + (config.shift_factor or 0.0)
             return components.vae.decode(unscaled, return_dict=False)[0]
 
-    def draw_timesteps(self, components: Any, count: int, shape: Shape, generator: Any) -> Any:
+    def draw_timesteps(
+        self, components: Any, count: int, shape: Shape, generator: Any, sampling: str | None = None,
+        shift: float | None = None,
+    ) -> Any:  # fmt: skip
         """See ``Family.draw_timesteps``: 1000 sigma, sigma logit-normal and shifted as the scheduler's config says.
 
         A scheduler with ``use_dynamic_shifting`` moves noise levels with the number of image tokens; another one by
-        its constant ``shift``. Sampling visits the levels that training drew.
+        its constant ``shift``. Sampling visits the levels that training drew. ``uniform`` draws every sigma alike
+        before the shift; ``flux_shift`` moves by the number of tokens whatever the scheduler says.
         """
         import torch
 
-        drawn = torch.sigmoid(torch.randn((count,), generator=generator))
-        factor = self.shift_factor(components.scheduler_config, shape)
+        if sampling == "uniform":
+            drawn = torch.rand((count,), generator=generator)
+        else:
+            drawn = torch.sigmoid(torch.randn((count,), generator=generator))
+        if shift is not None:
+            factor = shift
+        elif sampling == "flux_shift":
+            factor = math.exp(self._mu(components.scheduler_config, shape))
+        else:
+            factor = self.shift_factor(components.scheduler_config, shape)
         return _LEVELS * factor * drawn / (1.0 + (factor - 1.0) * drawn)
 
     def shift_factor(self, scheduler_config: Mapping[str, Any], shape: Shape) -> float:

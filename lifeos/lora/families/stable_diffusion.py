@@ -192,8 +192,11 @@ class StableDiffusion:
         with torch.no_grad():
             return components.vae.decode(latents / components.vae.config.scaling_factor, return_dict=False)[0]
 
-    def draw_timesteps(self, components: Any, count: int, shape: Shape, generator: Any) -> Any:
-        """See ``Family.draw_timesteps``: uniform over the levels of the base's own schedule."""
+    def draw_timesteps(
+        self, components: Any, count: int, shape: Shape, generator: Any, sampling: str | None = None,
+        shift: float | None = None,
+    ) -> Any:  # fmt: skip
+        """See ``Family.draw_timesteps``: uniform over the levels of the base's own schedule, as recipes must ask."""
         import torch
 
         levels = int(components.scheduler_config.get("num_train_timesteps", 1000))

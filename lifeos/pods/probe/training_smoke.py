@@ -97,7 +97,7 @@ def _train_on(recipe: "Recipe", device: str) -> dict[str, Any]:
 
     from lifeos.lora.dataset import read_dataset, read_pixels
     from lifeos.lora.families import get_family
-    from lifeos.lora.train import build_optimizer
+    from lifeos.lora.optimizer import build_optimizer
     from lifeos.pods.probe.matmul import computes_bfloat16
 
     on_gpu = device.startswith("cuda")

@@ -4,11 +4,13 @@ import numpy as np
 import pytest
 
 from lifeos.errors import InputError
+from lifeos.lora import train
 from lifeos.lora.families import base_hash, get_family
 from lifeos.lora.families.tiny_base import TinyBase
 from lifeos.lora.recipe import OptimizerSettings, Recipe
+from lifeos.lora.recipe.sections import EmaSettings
 from lifeos.lora.safetensors_file import read_header
-from lifeos.lora.train import build_optimizer, example_indices, learning_rate_factor, train_lora
+from lifeos.lora.train import example_indices, train_lora
 from lifeos.lora.weights import GATES, inspect_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -134,20 +136,79 @@ def test_every_epoch_shows_every_example_once():
     assert indices[:8] != indices[8:16]
 
 
-def test_prodigy_has_its_authors_arguments():
+def every_setting(recipe):
+    """What a step can do beside the plain one, all at once."""
+    return recipe.model_copy(update={
+        "gradient_accumulation": 2, "noise_offset": 0.1, "ema": EmaSettings(decay=0.5), "save_every": 2,
+        "gradient_checkpointing": True,
+        "optimizer": OptimizerSettings(schedule="cosine_with_restarts", schedule_cycles=2, warmup_steps=2),
+    })  # fmt: skip
+
+
+def test_every_setting_of_a_step_resumes_to_the_same_bytes_too(recipe, tmp_path):
+    recipe = every_setting(recipe)
+    whole = train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "a")
+    with pytest.raises(KilledError):
+        train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", killed_at(5))
+    resumed = train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b")
+    assert (resumed.resumed_from, resumed.path.read_bytes()) == (4, whole.path.read_bytes())
+    for step in (2, 4):
+        kept = [tmp_path / f"{stem}-step-{step:08d}.safetensors" for stem in ("whole", "resumed")]
+        assert kept[0].read_bytes() == kept[1].read_bytes() != whole.path.read_bytes()
+        assert inspect_lora(kept[0], recipe.base, get_family("tiny_base")).verdicts["weights_keys"].outcome == "passed"
+    assert not (tmp_path / "whole-step-00000006.safetensors").exists()
+    assert train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "a").reused
+    (tmp_path / "a" / "step-00000002.safetensors").unlink()
+    assert not train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "a").reused
+
+
+def test_files_asked_for_behind_a_checkpoint_are_trained_again(recipe, tmp_path):
+    with pytest.raises(KilledError):
+        train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run", killed_at(5))
+    asked = recipe.model_copy(update={"save_every": 3})
+    assert train_lora(asked, tmp_path / "x.safetensors", tmp_path / "run").resumed_from == 0
+    assert (tmp_path / "x-step-00000003.safetensors").exists()
+
+
+@pytest.mark.parametrize("change", [
+    {"gradient_accumulation": 2}, {"noise_offset": 0.1}, {"ema": EmaSettings(decay=0.5)},
+    {"optimizer": OptimizerSettings(name="adamw", learning_rate=1e-2, warmup_steps=3, schedule="linear")},
+])
+def test_each_setting_changes_what_comes_out(recipe, tmp_path, change):
+    recipe = recipe.model_copy(update={"steps": 3})
+    plain = train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "a")
+    assert train_lora(recipe.model_copy(update=change), tmp_path / "y.safetensors", tmp_path / "b").key != plain.key
+    weights, others = read_header(tmp_path / "x.safetensors").read(), read_header(tmp_path / "y.safetensors").read()
+    assert any(np.any(weights[name] != others[name]) for name in weights)
+
+
+def test_checkpointing_recomputes_and_changes_no_bit_that_counts(recipe, tmp_path):
+    recipe = recipe.model_copy(update={"save_dtype": "float32"})
+    train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "a")
+    train_lora(recipe.model_copy(update={"gradient_checkpointing": True}), tmp_path / "y.safetensors", tmp_path / "b")
+    others = read_header(tmp_path / "y.safetensors").read()
+    for name, weight in read_header(tmp_path / "x.safetensors").read().items():
+        np.testing.assert_allclose(weight, others[name], rtol=1e-4, atol=1e-6)
+
+
+def test_a_step_takes_the_mean_gradient_of_its_batches(recipe, tmp_path, monkeypatch):
     import torch
 
-    optimizer = build_optimizer(OptimizerSettings(), [torch.nn.Parameter(torch.ones(2))])
-    group = optimizer.param_groups[0]
-    assert (group["lr"], group["weight_decay"], tuple(group["betas"])) == (1.0, 0.01, (0.9, 0.99))
-    assert group["decouple"]
-    assert group["use_bias_correction"]
-    assert group["safeguard_warmup"]
+    batches = []
 
+    def loss(run, batch):
+        batches.append(batch)
+        return (batch + 1) * sum(each.sum() for name, each in run.parameters.items() if ".lora_B." in name)
 
-def test_learning_rate_factor_stays_positive():
-    assert all(0.0 < learning_rate_factor("cosine", step, 10) <= 1.0 for step in range(10))
-    assert learning_rate_factor("constant", 9, 10) == 1.0
+    monkeypatch.setattr(train, "_batch_loss", loss)
+    monkeypatch.setattr(train, "build_optimizer", lambda _, parameters: torch.optim.SGD(parameters, lr=1.0))
+    recipe = recipe.model_copy(update={"steps": 2, "gradient_accumulation": 2, "gradient_clip": None,
+                                       "optimizer": OptimizerSettings(name="adamw", learning_rate=1.0)})  # fmt: skip
+    train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
+    assert batches == [0, 1, 2, 3]
+    for name, array in read_header(tmp_path / "x.safetensors").read().items():
+        if ".lora_B." in name:
+            assert np.all(array == -(1 + 2) / 2 - (3 + 4) / 2)
 
 
 def test_out_must_be_safetensors(recipe: Recipe, tmp_path):

@@ -187,6 +187,24 @@ def test_noise_levels_move_with_the_image_where_the_base_says_so():
     assert 0.0 < float(drawn.min()) < float(drawn.max()) < 1000.0
 
 
+@pytest.mark.parametrize(("sampling", "shift", "median", "quarter"), [
+    # Quartiles of the logit-normal: the sigmoid of those of the normal; a shift s moves t to s t / (1 + (s - 1) t).
+    ("logit_normal", 1.0, 0.5, 0.3375), ("uniform", 1.0, 0.5, 0.25), ("uniform", None, 0.75, 0.5),
+    (None, 2.0, 2 / 3, 0.5047), ("flux_shift", None, 0.7595, 0.6167),
+])  # fmt: skip
+def test_a_recipe_chooses_the_noise_levels_of_a_flow(sampling, shift, median, quarter):
+    import torch
+
+    class Parts:
+        scheduler_config = {"shift": 3.0}  # noqa: RUF012
+
+    drawn = get_family("sd3").draw_timesteps(
+        Parts, 40_000, (16, 128, 128), torch.Generator().manual_seed(0), sampling, shift
+    )
+    assert float(drawn.median()) == pytest.approx(1000 * median, abs=8.0)
+    assert float(drawn.quantile(0.25)) == pytest.approx(1000 * quarter, abs=8.0)
+
+
 def test_what_nothing_reads_may_stay_zero(bases):
     dead = {family: get_family(family).may_be_dead(get_family(family).modules(bases[family])) for family in FAMILIES}
     assert dead["tiny_base"] == dead["sd15"] == dead["flux"] == frozenset()

@@ -1,0 +1,60 @@
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from lifeos.errors import InputError
+from lifeos.lora.optimizer import build_optimizer, learning_rate_factor
+from lifeos.lora.recipe import OptimizerSettings
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+SCHEDULES = ("constant", "constant_with_warmup", "linear", "cosine", "cosine_with_restarts")
+
+
+def settings(schedule="constant", warmup=0, cycles=1, name="prodigy"):
+    return OptimizerSettings(name=name, schedule=schedule, warmup_steps=warmup, schedule_cycles=cycles)
+
+
+def test_prodigy_has_its_authors_arguments():
+    import torch
+
+    group = build_optimizer(OptimizerSettings(), [torch.nn.Parameter(torch.ones(2))]).param_groups[0]
+    assert (group["lr"], group["weight_decay"], tuple(group["betas"])) == (1.0, 0.01, (0.9, 0.99))
+    assert group["decouple"]
+    assert group["use_bias_correction"]
+    assert group["safeguard_warmup"]
+    other = OptimizerSettings(bias_correction=False, safeguard_warmup=False)
+    group = build_optimizer(other, [torch.nn.Parameter(torch.ones(2))]).param_groups[0]
+    assert not group["use_bias_correction"]
+    assert not group["safeguard_warmup"]
+
+
+def test_an_optimizer_that_is_not_built_here_is_refused():
+    with pytest.raises(InputError, match="accepted prodigy or adamw, got 'adamw8bit'"):
+        build_optimizer(settings(name="adamw8bit"), [])
+
+
+@given(st.sampled_from(SCHEDULES), st.integers(2, 60), st.integers(0, 20), st.integers(1, 3))
+def test_the_factor_stays_positive_and_reaches_the_top_when_the_warm_up_ends(schedule, steps, warmup, cycles):
+    chosen = settings(schedule, min(warmup, steps - 1), cycles)
+    factors = [learning_rate_factor(chosen, step, steps) for step in range(steps)]
+    assert all(0.0 < factor <= 1.0 for factor in factors)
+    assert factors[chosen.warmup_steps] == 1.0
+    assert factors[: chosen.warmup_steps] == sorted(factors[: chosen.warmup_steps])
+
+
+@pytest.mark.parametrize("schedule", SCHEDULES)
+def test_after_the_warm_up_it_is_the_schedule_that_diffusers_has_under_that_name(schedule):
+    import torch
+    from diffusers.optimization import get_scheduler
+
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.ones(1))], lr=1.0)
+    theirs = get_scheduler(schedule, optimizer, num_warmup_steps=5, num_training_steps=25, num_cycles=2)
+    chosen = settings(schedule, 0 if schedule == "constant" else 5, 2)
+    for step in range(25):
+        if step >= 5:
+            assert math.isclose(learning_rate_factor(chosen, step, 25), theirs.get_last_lr()[0], abs_tol=1e-12), step
+        optimizer.step()
+        theirs.step()
