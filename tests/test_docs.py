@@ -90,3 +90,12 @@ def test_paths_that_the_control_file_names_exist():
     named = re.findall(r"`((?:evals|lifeos|gates|tests|docs)/[\w./-]+)`", control)
     assert named
     assert not [path for path in named if not (ROOT / path).exists()]
+
+
+def test_every_test_that_the_families_page_names_is_there():
+    page = (ROOT / "docs" / "families.md").read_text(encoding="utf-8")
+    named = set(re.findall(r"`(test_[a-z0-9_]+)`", page))
+    tests = (file.read_text(encoding="utf-8") for file in (ROOT / "tests" / "lifeos" / "lora").rglob("test_*.py"))
+    there = {name for text in tests for name in re.findall(r"^def (test_[a-z0-9_]+)", text, re.MULTILINE)}
+    assert len(named) >= 10
+    assert named <= there
