@@ -20,6 +20,7 @@ from lifeos.lora.optimizer import build_optimizer, learning_rate_factor
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.safetensors_file import encode
 from lifeos.lora.training_inputs import TrainingInputs, derived_seed, read_inputs
+from lifeos.lora.training_log import LogEntry, TrainingLog, prodigy_d, require_healthy
 from lifeos.progress import Progress, silent
 
 RESULT_NAME = "result.json"
@@ -184,11 +185,15 @@ def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioni
 
 def _optimise(run: _Run, folder: Path, date: str | None, progress: Progress) -> tuple[int, list[float]]:
     recipe, key = run.inputs.recipe, run.inputs.key
+    first_d = prodigy_d(run.optimizer)
     start = _resume(folder, key, run)
-    losses: list[float] = []
+    log, losses = TrainingLog(folder, start), []
     progress("training", start, recipe.steps)
     for step in range(start, recipe.steps):
-        losses.append(_step(run, step))
+        entry = _step(run, step)
+        log.add(entry)
+        require_healthy(entry, recipe, first_d)
+        losses.append(entry.loss)
         progress("training", step + 1, recipe.steps)
         done, ended = step + 1, step + 1 == recipe.steps
         if recipe.save_every is not None and done % recipe.save_every == 0 and not ended:
@@ -218,10 +223,10 @@ def _resume(folder: Path, key: str, run: _Run) -> int:
     return checkpoint.step
 
 
-def _step(run: _Run, step: int) -> float:
+def _step(run: _Run, step: int) -> LogEntry:
     import torch
 
-    recipe, optimizer = run.inputs.recipe, run.optimizer
+    started, recipe, optimizer = time.monotonic(), run.inputs.recipe, run.optimizer
     factor = learning_rate_factor(recipe.optimizer, step, recipe.steps)
     for group in optimizer.param_groups:
         group["lr"] = recipe.optimizer.base_learning_rate * factor
@@ -230,18 +235,21 @@ def _step(run: _Run, step: int) -> float:
         loss = _batch_loss(run, batch)
         value = float(loss.detach())
         if not math.isfinite(value):
-            raise InputError(f"training: accepted a finite loss, got {value} at step {step + 1} of {recipe.steps}; "
-                             "next: lower optimizer.learning_rate or use dtype = \"float32\" in the recipe")
+            raise InputError(f"training: accepted a finite loss, got {value} at step {step + 1} of {recipe.steps} "
+                             "(known failure loss-nan-run-completes); next: lower optimizer.learning_rate or use "
+                             "dtype = \"float32\" in the recipe")
         losses.append(value)
         (loss / recipe.gradient_accumulation).backward()
-    if recipe.gradient_clip is not None:
-        torch.nn.utils.clip_grad_norm_(run.parameters.values(), recipe.gradient_clip)
+    limit = math.inf if recipe.gradient_clip is None else recipe.gradient_clip
+    gradient_norm = float(torch.nn.utils.clip_grad_norm_(run.parameters.values(), limit))
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if recipe.ema is not None:
         for name, mean in run.average.items():
             mean.lerp_(run.parameters[name].detach(), 1.0 - recipe.ema.decay)
-    return sum(losses) / len(losses)
+    weight_norm = math.sqrt(sum(float(each.detach().square().sum()) for each in run.parameters.values()))
+    return LogEntry(step + 1, sum(losses) / len(losses), optimizer.param_groups[0]["lr"], gradient_norm, weight_norm,
+                    prodigy_d(optimizer), time.monotonic() - started)
 
 
 def _batch_loss(run: _Run, batch: int) -> Any:
