@@ -13,6 +13,7 @@ from typer.exceptions import TyperException
 from lifeos import champion_cli, compare_cli, history_cli, mend_cli, recipe_cli, report_cli, reviews_cli, selection_cli
 from lifeos.cli_options import History, Json
 from lifeos.errors import InputError
+from lifeos.lora.caption import caption_cli
 from lifeos.operations import hooks_cli, status_cli
 from lifeos.operations.agent import agent_cli
 from lifeos.operations.cycle import cycle_cli
@@ -243,6 +244,7 @@ def new_persona(
     return run_new_persona(request, project.root, artifacts or project.path("artifacts"), as_json=as_json)
 
 
+app.command("auto-caption")(caption_cli.auto_caption)
 app.command("review-samples")(reviews_cli.review_samples)
 app.command("compare")(compare_cli.compare_rows)
 app.command("report")(report_cli.report)

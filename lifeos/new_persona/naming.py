@@ -1,24 +1,18 @@
-"""What a persona is called: its folder, the word that comes to mean it, the caption that holds the word."""
+"""What a persona is called: its folder, and the word that comes to mean it."""
 
 import re
 import unicodedata
 from pathlib import Path
 
 from lifeos.errors import InputError
-from lifeos.lora.dataset_lint.captions import Caption, caption_findings, length_findings
+from lifeos.lora.caption.scaffold import check_trigger
 from lifeos.lora.dataset_lint.tokens import CaptionTokenizer, read_tokenizers
-from lifeos.lora.dataset_lint.words import WordCheck, word_book
 
 RARE_TRIGGER = "ohwx"
 _LONGEST_NAME = 80
 _NOT_IN_NAMES = re.compile(r'[\\/:*?"<>|]')
 _RESERVED = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\..*)?", re.IGNORECASE)
 _FEWEST_LETTERS = 4
-
-
-def caption_of(trigger: str, class_word: str) -> str:
-    """Return the scaffold of a caption."""
-    return f"photo of a {trigger} {class_word}"
 
 
 def default_trigger(name: str) -> str:
@@ -81,8 +75,7 @@ def choose_trigger(given: str, name: str, tokenizers: list[CaptionTokenizer]) ->
         trigger = (one_token or [own])[0]
     if not trigger:
         raise InputError(f"--trigger: accepted a word, got none that {name!r} gives; next: --trigger WORD")
-    if re.search(r"\s", trigger) or not trigger.isprintable():
-        raise InputError(f"--trigger: accepted one printable word, got {trigger!r}; next: --trigger {own or 'WORD'}")
+    check_trigger(trigger, own or "WORD")
     if not tokenizers:
         return trigger, []
     count = _tokens(trigger, tokenizers)
@@ -93,21 +86,3 @@ def choose_trigger(given: str, name: str, tokenizers: list[CaptionTokenizer]) ->
 
 def _tokens(word: str, tokenizers: list[CaptionTokenizer]) -> int:
     return max(tokenizer.count(word) - tokenizer.count("") for tokenizer in tokenizers)
-
-
-def check_caption(trigger: str, class_word: str, tokenizers: list[CaptionTokenizer]) -> None:
-    """Refuse what the dataset lint would find in every caption.
-
-    Raises:
-        InputError: a class word that is no word, the trigger not exactly once, a banned word, too many tokens.
-    """
-    if not class_word.strip() or class_word != " ".join(class_word.split()) or not class_word.isprintable():
-        raise InputError(f"--class-word: accepted a word such as person, got {class_word!r}; next: leave it out")
-    caption = Caption(Path("caption.txt"), caption_of(trigger, class_word))
-    found = caption_findings(caption, trigger, WordCheck(word_book(), class_word, trigger))
-    found += length_findings(caption, tokenizers)
-    if found:
-        raise InputError(
-            f"caption {caption.text!r}: accepted {found[0].accepted}, got {found[0].got}; "
-            "next: another --trigger or --class-word"
-        )

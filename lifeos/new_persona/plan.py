@@ -6,8 +6,9 @@ from pathlib import Path
 from typing import Any
 
 from lifeos.errors import InputError
+from lifeos.lora.caption.scaffold import caption_of, check_caption
 from lifeos.lora.families import get_family
-from lifeos.new_persona.naming import caption_of, check_caption, choose_trigger, persona_name, tokenizers_of
+from lifeos.new_persona.naming import choose_trigger, persona_name, tokenizers_of
 from lifeos.new_persona.split import LEAST_REFERENCES
 from lifeos.skeleton import is_untouched
 

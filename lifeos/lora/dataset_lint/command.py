@@ -11,6 +11,7 @@ from lifeos.progress import Progress, silent
 from lifeos.skeleton import refuse_skeleton
 
 if TYPE_CHECKING:
+    from lifeos.lora.dataset_lint.faces import Measure
     from lifeos.lora.dataset_lint.lint import DatasetLint
     from lifeos.persona import Persona
 
@@ -40,7 +41,7 @@ def lint_persona(
     loaded = read_recipe(written) if recipe is not None or written.exists() else None
     return lint_dataset(
         persona,
-        _face_measure(persona, artifacts),
+        face_measure(persona.face_backend, persona.face_folder, artifacts),
         artifacts,
         dataset=None if loaded is None else find_folder(written, loaded.dataset, "dataset"),
         trained_trigger=None if loaded is None else loaded.trigger,
@@ -78,8 +79,14 @@ def run_lint(persona: Path, artifacts: Path, *, html: Path | None, as_json: bool
     return _EXIT[lint.outcome]
 
 
-def _face_measure(persona: "Persona", artifacts: Path) -> Any:
-    """Return the function that measures one image; the face models are named and opened when it is first called."""
+def face_measure(backend: str, folder: Path, artifacts: Path) -> "Measure":
+    """Return the function that measures one image; the face models are named and opened when it is first called.
+
+    Args:
+        backend: which face models.
+        folder: of their weights.
+        artifacts: data folder, where what was measured is remembered.
+    """
     from lifeos import engine
     from lifeos.measure import Measurements, face_models_hash
 
@@ -87,10 +94,8 @@ def _face_measure(persona: "Persona", artifacts: Path) -> Any:
 
     def measure(path: Path) -> Mapping[str, Any]:
         if not known:
-            models = face_models_hash(persona.face_backend, persona.face_folder)
-            known.append(
-                Measurements(artifacts, lambda: engine.open_faces(persona.face_backend, persona.face_folder), models)
-            )
+            models = face_models_hash(backend, folder)
+            known.append(Measurements(artifacts, lambda: engine.open_faces(backend, folder), models))
         return known[0].of(path)
 
     return measure

@@ -28,27 +28,38 @@ def constant_findings(
         trigger, class_word: no attributes, and no phrase reaches across them.
         frame: words that are no attribute.
     """
-    if len(captions) < rule_book().limits.least_captions_for_constants:
-        return []
-    barriers = {trigger.lower(), *class_word.lower().split(), *frame.medium}
-    shared: set[str] | None = None
-    for caption in captions:
-        phrases = set(_phrases(caption.text.lower(), barriers, set(frame.little)))
-        shared = phrases if shared is None else shared & phrases
-        if not shared:
-            break
+    constants = constant_phrases([caption.text for caption in captions], trigger, class_word, frame)
     found = [
         Finding("constant_attribute", folder, f"{phrase!r} in each of {len(captions)} captions",
                 f"remove {phrase!r} from every caption in {folder.name}/, or add images without it")
-        for phrase in _longest(shared or ())
+        for phrase in constants
     ]  # fmt: skip
-    if len({caption.text for caption in captions}) == 1:
+    if len(captions) >= rule_book().limits.least_captions_for_constants and len({c.text for c in captions}) == 1:
         text = shown(captions[0].text)
         found.append(
             Finding("captions_identical", folder, f"{text!r} in each of {len(captions)} captions",
                     f"name in each caption of {folder.name}/ what varies: background, light, expression")
         )  # fmt: skip
     return found
+
+
+def constant_phrases(texts: Sequence[str], trigger: str, class_word: str, frame: FrameWords) -> list[str]:
+    """Return the longest attributes that every text names, sorted; none of fewer texts than the rule book asks for.
+
+    Args:
+        texts: one a caption.
+        trigger, class_word, frame: as ``constant_findings``.
+    """
+    if len(texts) < rule_book().limits.least_captions_for_constants:
+        return []
+    barriers = {trigger.lower(), *class_word.lower().split(), *frame.medium}
+    shared: set[str] | None = None
+    for text in texts:
+        phrases = set(_phrases(text.lower(), barriers, set(frame.little)))
+        shared = phrases if shared is None else shared & phrases
+        if not shared:
+            break
+    return _longest(shared or ())
 
 
 def _phrases(text: str, barriers: set[str], little: set[str]) -> Iterable[str]:

@@ -6,9 +6,10 @@ import io
 import os
 import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 
 from lifeos.lora.dataset_lint.finding import Finding, printable
 from lifeos.lora.dataset_lint.lint import DatasetLint
@@ -31,6 +32,7 @@ class Card:
         caption: empty where there is none.
         findings: of the picture and its caption.
         state: ``blocked``, ``advice`` or ``clean``.
+        notes: further lines.
     """
 
     name: str
@@ -38,12 +40,18 @@ class Card:
     caption: str
     findings: tuple[Finding, ...]
     state: str
+    notes: tuple[str, ...] = ()
 
 
-def write_contact_sheet(lint: DatasetLint, out: Path, progress: Progress = silent) -> None:
+def write_contact_sheet(
+    lint: DatasetLint,
+    out: Path,
+    progress: Progress = silent,
+    notes: Mapping[Path, Sequence[str]] = MappingProxyType({}),
+) -> None:
     """Write the sheet, one picture at a time; ``out`` is whole or as it was before.
 
-    Names and captions are data: the template escapes them.
+    Names and captions are data: the template escapes them. ``notes`` are further lines below a caption, by image.
 
     Raises:
         OSError: the folder of ``out`` cannot be written.
@@ -62,14 +70,16 @@ def write_contact_sheet(lint: DatasetLint, out: Path, progress: Progress = silen
         gates=[(gate, "soft" if gate in SOFT_GATES else "hard", lint.verdict(gate), len(lint.of_gate(gate)))
                for gate in GATES],
         loose=[finding for finding in lint.findings if not _owners(finding, shown)],
-        sections=[("Training images", len(images[0]), _cards(lint, images[0], side, progress)),
-                  ("References", len(images[1]), _cards(lint, images[1], side, progress))],
+        sections=[("Training images", len(images[0]), _cards(lint, images[0], side, progress, notes)),
+                  ("References", len(images[1]), _cards(lint, images[1], side, progress, notes))],
         side=side,
     )  # fmt: skip
     _write_whole(out.absolute(), chunks)
 
 
-def _cards(lint: DatasetLint, images: tuple[Path, ...], side: int, progress: Progress) -> Iterator[Card]:
+def _cards(
+    lint: DatasetLint, images: tuple[Path, ...], side: int, progress: Progress, notes: Mapping[Path, Sequence[str]]
+) -> Iterator[Card]:
     by_file: dict[Path, list[Finding]] = {}
     for finding in lint.findings:
         by_file.setdefault(finding.file, []).append(finding)
@@ -84,6 +94,7 @@ def _cards(lint: DatasetLint, images: tuple[Path, ...], side: int, progress: Pro
             caption="" if caption is None else printable(caption.text),
             findings=found,
             state="blocked" if blocked else "advice" if found else "clean",
+            notes=tuple(printable(line) for line in notes.get(path, ())),
         )
         progress(STAGE, number, len(images))
 

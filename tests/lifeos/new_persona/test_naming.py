@@ -5,8 +5,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeos.errors import InputError
+from lifeos.lora.caption.scaffold import check_caption
 from lifeos.lora.dataset_lint.tokens import read_tokenizers
-from lifeos.new_persona.naming import check_caption, choose_trigger, default_trigger, persona_name, tokenizers_of
+from lifeos.new_persona.naming import choose_trigger, default_trigger, persona_name, tokenizers_of
 from lifeos.settings import project_root
 
 TINY = project_root() / "models/tiny-base"
