@@ -1,11 +1,9 @@
-from pathlib import Path
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeos.errors import InputError
-from lifeos.lora.caption.scaffold import check_caption
 from lifeos.lora.dataset_lint.tokens import read_tokenizers
 from lifeos.new_persona.naming import choose_trigger, default_trigger, persona_name, tokenizers_of
 from lifeos.settings import project_root
@@ -72,23 +70,3 @@ def test_without_the_base_nothing_is_claimed(tmp_path):
 def test_a_trigger_is_one_word(trigger, tokenizers):
     with pytest.raises(InputError, match="one printable word"):
         choose_trigger(trigger, "Anna", tokenizers)
-
-
-@pytest.mark.parametrize(
-    ("trigger", "class_word", "named"),
-    [
-        ("photo", "person", "the trigger exactly once"),
-        ("a", "person", "the trigger exactly once"),
-        ("person", "person", "the trigger exactly once"),
-        ("nnzq", "beautiful woman", "no word of identity or beauty"),
-        ("nnzq", "young woman", "no word of identity or beauty"),
-        ("nnzq", "person " * 40 + "person", "as many tokens"),
-        ("nnzq", "", "accepted a word such as person"),
-        ("nnzq", "two  blanks", "accepted a word such as person"),
-    ],
-)
-def test_what_the_lint_would_block_in_every_caption_is_refused_now(trigger, class_word, named, tokenizers):
-    with pytest.raises(InputError, match=named):
-        check_caption(trigger, class_word, tokenizers)
-    check_caption("nnzq", "woman", tokenizers)
-    check_caption("nnzq", "woman", tokenizers_of(Path("nowhere"))[0])
