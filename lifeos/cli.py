@@ -10,10 +10,19 @@ from typing import Annotated, Any
 import typer
 from typer.exceptions import TyperException
 
-from lifeos import champion_cli, compare_cli, history_cli, mend_cli, recipe_cli, report_cli, reviews_cli, selection_cli
+from lifeos import (
+    caption_cli,
+    champion_cli,
+    compare_cli,
+    history_cli,
+    mend_cli,
+    recipe_cli,
+    report_cli,
+    reviews_cli,
+    selection_cli,
+)
 from lifeos.cli_options import History, Json
 from lifeos.errors import InputError
-from lifeos.lora.caption import caption_cli
 from lifeos.operations import hooks_cli, status_cli
 from lifeos.operations.agent import agent_cli
 from lifeos.operations.cycle import cycle_cli
