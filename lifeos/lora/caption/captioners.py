@@ -179,6 +179,9 @@ def _check_weights(folder: Path) -> None:
         raise InputError(
             f"--model {folder}: accepted a local folder with a model, got none there; next: check the path"
         )
+    # With one beside the weights, transformers loads the adapter too, which may be a pickle.
+    if (folder / "adapter_config.json").exists():
+        raise InputError(f"--model {folder}: accepted a whole model, got an adapter; next: merge it first")
     shards = sorted(folder.glob("*.safetensors"))
     if not shards:
         pickles = sorted(path.name for path in folder.iterdir() if path.suffix.lower() in _PICKLES)

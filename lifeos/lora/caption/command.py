@@ -55,6 +55,7 @@ def run_auto_caption(request: Request, root: Path, artifacts: Path, *, as_json: 
     from lifeos.lora.caption.auto_caption import auto_caption
     from lifeos.lora.caption.lint import lint_written
     from lifeos.lora.caption.show import show_captions, to_json
+    from lifeos.lora.dataset_lint.finding import printable
     from lifeos.lora.dataset_lint.show import show_lint
     from lifeos.report.progress_bars import show_progress
 
@@ -76,7 +77,7 @@ def run_auto_caption(request: Request, root: Path, artifacts: Path, *, as_json: 
         show_captions(made, request.folder.absolute())
         if lint is not None:
             show_lint(lint)
-            print(f"contact sheet: {sheet}")
+            print(printable(f"contact sheet: {sheet}"))
     if not made.complete:
         return 2
     return 0 if lint is None else _exit_of(lint, whole=persona is not None)
@@ -104,11 +105,15 @@ def _check_options(request: Request) -> None:
 
 def _persona(request: Request, root: Path) -> "Persona | None":
     from lifeos.persona import load_persona
+    from lifeos.skeleton import refuse_skeleton
 
     if request.persona is None:
         return None
     folder = request.persona if request.persona.is_dir() else root / "personas" / request.persona
-    return load_persona(folder)
+    persona = load_persona(folder)
+    # Its trigger is a placeholder.
+    refuse_skeleton(persona.folder)
+    return persona
 
 
 def _rules(request: Request, persona: "Persona | None") -> "CaptionRules":
@@ -129,7 +134,14 @@ def _rules(request: Request, persona: "Persona | None") -> "CaptionRules":
     ):
         if given and given != own:
             raise InputError(f"{option}: accepted the persona's own {own!r}, got {given!r}; next: leave {option} out")
-    return CaptionRules(persona.trigger, persona.class_word, [persona.name], read_tokenizers(persona.base))
+    # What is measured holds no names: a persona called Grey may stand before a grey background.
+    names = [] if request.backend == MEASURED else [persona.name]
+    try:
+        tokenizers = read_tokenizers(persona.base)
+    except InputError:
+        # The base may lie on the pod alone; the lint says that nobody counted the tokens.
+        tokenizers = []
+    return CaptionRules(persona.trigger, persona.class_word, names, tokenizers)
 
 
 def _measure(persona: "Persona | None", root: Path, artifacts: Path) -> "Measure":

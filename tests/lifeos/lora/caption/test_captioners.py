@@ -139,6 +139,12 @@ def test_code_in_the_folder_does_not_run(copied, picture):
     assert not marker.exists()
 
 
+def test_an_adapter_is_no_model(copied):
+    (copied / "adapter_config.json").write_text("{}")
+    with pytest.raises(InputError, match="got an adapter"):
+        Captioner("blip", copied)
+
+
 def test_prompts(qwen2_vl, blip):
     with pytest.raises(InputError, match="--backend qwen-vl, got blip"):
         Captioner("blip", blip, "what?")

@@ -107,6 +107,14 @@ def test_a_finding_of_the_lint_that_is_no_captions_fault(run, persona):
     assert run(persona / "dataset", "--persona", persona)[0] == 1
 
 
+def test_a_base_that_is_elsewhere_leaves_token_length_not_evaluated(run, persona):
+    file = persona / "persona.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace("models/tiny-base", "models/on-the-pod"), encoding="utf-8")
+    code, out, _ = run(persona / "dataset", "--persona", persona)
+    assert (code, len(captions(persona / "dataset"))) == (2, 9)
+    assert "dataset_captions: NOT EVALUATED: token length" in out
+
+
 def test_a_transformers_model(run, persona, blip):
     folder = persona / "dataset"
     for path in sorted(folder.iterdir())[2:]:

@@ -24,6 +24,7 @@ def banned(text):
     ("a young pirate", ["young"]),
     ("a middle-aged man", ["middle-aged"]),
     ("an Asian   woman", ["Asian"]),
+    ("two elderly women of Slavic descent in her 30s", ["elderly", "in her 30s", "Slavic descent"]),
     ("prettyish, unbeautiful", []),
     ("stunning, STUNNING", ["stunning"]),
     ("an 8k masterpiece", ["masterpiece", "8k"]),
