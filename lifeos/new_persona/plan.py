@@ -15,7 +15,8 @@ from lifeos.skeleton import is_untouched
 Size = tuple[int, int]
 
 SHIPPED_BASE, SHIPPED_FACES, DEMO = "models/tiny-base", "models/faces", "personas/pistachio"
-_FALLBACK_SIZE = (512, 512)
+# A base that is elsewhere is none of tiny-base's size: that one ships.
+_LEAST_FALLBACK = 512
 
 
 @dataclass(frozen=True)
@@ -121,7 +122,9 @@ def plan_persona(request: Request, root: Path) -> PersonaPlan:
     check_caption(trigger, request.class_word, tokenizers)
     face_folder, face_path = _place("--face-folder", request.face_folder, root)
     is_demo_base = base_folder is not None and base_folder.resolve() == (root / SHIPPED_BASE).resolve()
-    size = request.size or (family.image_size(base_folder) if base_folder else _FALLBACK_SIZE)
+    fallback = max(_LEAST_FALLBACK, family.resolution_fallback)
+    own_size = family.image_size(base_folder) if base_folder else (fallback, fallback)
+    size = request.size or own_size
     if any(side < 64 or side > 4096 or side % 8 for side in size):
         raise InputError(
             f"--size: accepted sides of 64 to 4096 pixels, multiples of 8, got {size[0]}x{size[1]}; "

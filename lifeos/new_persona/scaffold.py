@@ -5,11 +5,12 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from lifeos.lora.families import get_family
 from lifeos.new_persona.plan import PersonaPlan
 
 PROMPTS = Path(__file__).with_name("prompts.toml")
 # diffusers' own default for guidance; half of its steps, because the solver is of second order.
-_SAMPLER = {"name": "dpmsolver++", "steps": 25, "guidance": 7.5}
+_STEPS = 25
 _SEEDS = {"a": [0, 1], "b": [100, 101, 102, 103]}
 _PASSES, _BATCH, _FEWEST_STEPS = 100, 2, 500
 _IGNORED = """# Photographs of a person, and faces of others, stay out of commits; delete a line to track what it names.
@@ -37,7 +38,9 @@ def scaffold(plan: PersonaPlan, training_images: int) -> dict[str, str]:
 
 def _persona(plan: PersonaPlan) -> str:
     width, height = plan.size
-    sampler = {**plan.demo.get("sampler", {**_SAMPLER, "dtype": "auto"}), "width": width, "height": height}
+    family = get_family(plan.request.family)
+    own = {"name": family.samplers[0], "steps": _STEPS, "guidance": family.usual_guidance, "dtype": "auto"}
+    sampler = {**plan.demo.get("sampler", own), "width": width, "height": height}
     lines = [
         "# Made by lifeos new-persona. Every key is described in docs/personas.md.",
         _pair("name", plan.name),

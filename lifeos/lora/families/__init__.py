@@ -29,7 +29,9 @@ class Family(Protocol):
     resolution_fallback: int
     """Image side, in pixels, where the configs leave it open."""
     samplers: tuple[str, ...]
-    """Names ``make_scheduler`` accepts."""
+    """Names ``make_scheduler`` accepts; a new persona takes the first."""
+    usual_guidance: float
+    """Guidance of a new persona."""
     lora_components: tuple[str, ...]
     """Components of the base that a LoRA file may address, by the names diffusers gives them; first the denoiser."""
     text_components: tuple[str, ...]
@@ -60,7 +62,11 @@ class Family(Protocol):
         """Return those of ``modules`` that a preset trains; presets touch the denoiser only."""
 
     def image_size(self, base: Path) -> tuple[int, int]:
-        """Return (width, height) in pixels of the images the base makes."""
+        """Return (width, height) in pixels of the images the base makes.
+
+        Raises:
+            InputError: the base is absent or of another family.
+        """
 
     def prediction_type(self, base: Path) -> str:
         """Return ``epsilon``, ``v_prediction`` or ``flow``."""

@@ -32,6 +32,7 @@ class FlowMatching:
     """Preset -> endings of module names."""
     patch: int
     """Latent cells a side that become one token."""
+    usual_guidance: float
     samplers: tuple[str, ...] = ("flow_euler",)
     lora_components: tuple[str, ...]
     text_components: tuple[str, ...]
@@ -58,6 +59,7 @@ class FlowMatching:
 
     def image_size(self, base: Path) -> tuple[int, int]:
         """See ``Family.image_size``: of the denoiser where it says so, else of the autoencoder."""
+        require_pipeline(base, self.pipelines, self.name)
         latent, vae = read_config(base, "transformer").get("sample_size"), read_config(base, "vae")
         if isinstance(latent, int):
             return latent * image_reduction(vae), latent * image_reduction(vae)

@@ -44,6 +44,7 @@ class Flux(FlowMatching):
         "full": _ATTENTION + _FEEDFORWARD + _MODULATION,
     }
     patch = 2
+    usual_guidance = 3.5
     lora_components: tuple[str, ...] = ("transformer", "text_encoder")
     text_components: tuple[str, ...] = ("text_encoder",)
     encoders: tuple[str, ...] = ("text_encoder", "text_encoder_2")

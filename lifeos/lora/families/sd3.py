@@ -54,6 +54,8 @@ class StableDiffusion3(FlowMatching):
         "full": _ATTENTION + _FEEDFORWARD + _MODULATION,
     }
     patch = 2
+    # The default of diffusers' pipeline, as flux's.
+    usual_guidance = 7.0
     lora_components: tuple[str, ...] = ("transformer", "text_encoder", "text_encoder_2")
     text_components: tuple[str, ...] = ("text_encoder", "text_encoder_2")
     encoders: tuple[str, ...] = ("text_encoder", "text_encoder_2", "text_encoder_3")

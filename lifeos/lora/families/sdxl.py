@@ -37,6 +37,7 @@ class StableDiffusionXL(StableDiffusion):
     architecture = "stable-diffusion-xl-v1-base/lora"
     base_model_version = "sdxl_base_v1-0"
     resolution_fallback = 1024
+    usual_guidance = 5.0
     pipelines: tuple[str, ...] = ("StableDiffusionXLPipeline",)
     lora_components: tuple[str, ...] = ("unet", "text_encoder", "text_encoder_2")
     text_components: tuple[str, ...] = ("text_encoder", "text_encoder_2")

@@ -62,6 +62,8 @@ class StableDiffusion:
     resolution_fallback: int
     kohya_prefixes: ClassVar[dict[str, str]]
     samplers = tuple(_SAMPLERS)
+    # The defaults of diffusers' pipelines.
+    usual_guidance = 7.5
     pipelines: tuple[str, ...] = ("StableDiffusionPipeline",)
     """Pipeline classes that ``model_index.json`` may name."""
     lora_components: tuple[str, ...] = ("unet", "text_encoder")
@@ -91,6 +93,7 @@ class StableDiffusion:
 
     def image_size(self, base: Path) -> tuple[int, int]:
         """See ``Family.image_size``: latent side times the autoencoder's reduction."""
+        require_pipeline(base, self.pipelines, self.name)
         unet, vae = read_config(base, "unet"), read_config(base, "vae")
         latent = unet.get("sample_size")
         side = latent * image_reduction(vae) if isinstance(latent, int) else self.resolution_fallback

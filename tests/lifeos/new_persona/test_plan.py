@@ -34,6 +34,7 @@ def test_without_a_place_it_goes_to_personas(request_):
 
 def test_a_base_elsewhere_is_named_whole_and_asked_for_its_size(request_, tmp_path):
     elsewhere = tmp_path / "my base"
+    write_json(elsewhere / "model_index.json", {"_class_name": "StableDiffusionPipeline"})
     for component, config in (("unet", {"sample_size": 12}), ("vae", {"block_out_channels": [1, 2, 3, 4]})):
         write_json(elsewhere / component / "config.json", config)
     plan = plan_persona(replace(request_, base=str(elsewhere)), ROOT)
@@ -47,6 +48,8 @@ def test_a_base_that_is_not_here_leaves_size_and_trigger_unchecked(request_):
     assert (plan.base, plan.base_folder, plan.size) == ("somebody/some-base", None, (512, 512))
     assert any("not checked" in note for note in plan.notes)
     assert any("is a guess" in note for note in plan.notes)
+    large = plan_persona(replace(request_, base="somebody/some-base", family="flux"), ROOT)
+    assert large.size == (1024, 1024)
     sized = plan_persona(replace(request_, base="somebody/some-base", size=(512, 768)), ROOT)
     assert sized.size == (512, 768)
     assert not any("is a guess" in note for note in sized.notes)
@@ -56,7 +59,9 @@ def test_a_base_that_is_not_here_leaves_size_and_trigger_unchecked(request_):
     ("changes", "named"),
     [
         ({"name": "a/b"}, "--name"),
-        ({"family": "flux"}, "family: accepted tiny_base"),
+        ({"family": "sd2"}, "family: accepted tiny_base, sd15"),
+        ({"family": "flux"}, "accepted a base of family flux"),
+        ({"family": "flux", "size": (512, 512)}, "accepted a base of family flux"),
         ({"size": (100, 128)}, "--size"),
         ({"size": (32, 32)}, "--size"),
         ({"references": 0}, "--references"),

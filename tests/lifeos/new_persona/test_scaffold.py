@@ -50,6 +50,13 @@ def test_on_the_shipped_base_it_is_sampled_and_trained_as_the_demo(request_):
     assert persona.champion_file is None
 
 
+def test_a_flow_is_sampled_as_one(request_):
+    folder = written(plan_persona(replace(request_, name="Anna", base="somebody/flux", family="flux"), ROOT))
+    sampler = load_persona(folder).sampler
+    assert (sampler.name, sampler.guidance, sampler.width) == ("flow_euler", 3.5, 1024)
+    assert read_recipe(folder / "recipe.toml").min_snr_gamma is None
+
+
 def test_on_another_base_prompts_are_for_photographs(request_):
     plan = plan_persona(replace(request_, name="Anna", base="somebody/some-base", size=(512, 640)), ROOT)
     folder = written(plan, 30)
