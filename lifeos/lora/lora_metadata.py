@@ -34,7 +34,8 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
             "peft_type": "LORA",
         }.items()
     }
-    tags = Counter(tag.strip() for example in inputs.examples for tag in example.caption.split(",") if tag.strip())
+    own = [example for example in inputs.examples if not example.prior]
+    tags = Counter(tag.strip() for example in own for tag in example.caption.split(",") if tag.strip())
     optimizer = recipe.optimizer
     metadata = {
         "format": "pt",
@@ -57,7 +58,7 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
         "ss_max_train_steps": str(recipe.steps),
         "ss_steps": str(recipe.steps),
         "ss_total_batch_size": str(recipe.batch_size),
-        "ss_num_train_images": str(len(inputs.examples)),
+        "ss_num_train_images": str(sum(example.repeats for example in own)),
         "ss_resolution": f"({width}, {height})",
         "ss_learning_rate": f"{optimizer.base_learning_rate:g}",
         "ss_optimizer": "prodigyopt.prodigy.Prodigy" if optimizer.name == "prodigy" else "torch.optim.AdamW",
@@ -77,6 +78,8 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
     prediction = {"epsilon": "epsilon", "v_prediction": "v"}.get(family.prediction_type(recipe.base))
     if prediction is not None:
         metadata["modelspec.prediction_type"] = prediction
+    if len(own) < len(inputs.examples):
+        metadata["ss_num_reg_images"] = str(len(inputs.examples) - len(own))
     if date is not None:
         metadata["modelspec.date"] = date
     return metadata

@@ -36,17 +36,6 @@ PENDING: tuple[Pending, ...] = (
     Pending("train_text_encoder", "only the denoiser is trained"),
     Pending("optimizer.name", "the optimizers are prodigy and adamw", frozenset({"adamw8bit"})),
     Pending("optimizer.text_encoder_learning_rate", "only the denoiser is trained"),
-    Pending("caption_shuffle", "captions keep their order"),
-    Pending("repeats", "each picture stands once in a pass, and subfolders are not read"),
-    Pending("resolution", "every picture is cut to the base's own size"),
-    Pending("flip", "no picture is mirrored"),
-    Pending("colour_augmentation", "colours stay as they are"),
-    # Its pictures must enter the training key when it lands: the recipe's hash leaves the folder out.
-    Pending("prior", "only the dataset is trained"),
-    # The same holds for the pictures of mask.folder.
-    Pending("mask", "the loss is the same everywhere in the picture"),
-    Pending("cache_latents", "latents are always cached", frozenset({"False"})),
-    Pending("cache_text", "text is always cached", frozenset({"False"})),
     Pending("sample_every", "samples are drawn after training"),
     Pending("device", "training runs on the processor"),
     Pending("dtype", "the types are float32 and bfloat16", frozenset({"float16"})),

@@ -111,18 +111,6 @@ def finished_result(run_folder: Path, inputs: TrainingInputs) -> TrainingResult 
         return None
 
 
-def example_indices(seed: int, step: int, batch_size: int, count: int) -> list[int]:
-    """Return which examples step ``step`` takes: every epoch is one permutation, and epochs join without a gap."""
-    import torch
-
-    chosen = []
-    for position in range(step * batch_size, (step + 1) * batch_size):
-        epoch, place = divmod(position, count)
-        generator = torch.Generator().manual_seed(derived_seed(seed, "epoch", epoch))
-        chosen.append(int(torch.randperm(count, generator=generator)[place]))
-    return chosen
-
-
 @contextlib.contextmanager
 def limited_threads(threads: int) -> Iterator[None]:
     """Let torch use ``threads`` CPU threads inside the block."""
@@ -252,25 +240,24 @@ def _step(run: _Run, step: int) -> LogEntry:
                     prodigy_d(optimizer), time.monotonic() - started)
 
 
-def _batch_loss(run: _Run, batch: int) -> Any:
+def _batch_loss(run: _Run, number: int) -> Any:
     import torch
 
-    inputs, conditioning, family = run.inputs, run.conditioning, run.family
-    recipe = inputs.recipe
-    indices = example_indices(recipe.seed, batch, recipe.batch_size, len(inputs.examples))
-    generator = torch.Generator().manual_seed(derived_seed(recipe.seed, "step", batch))
-    latents = conditioning.latents[indices]
+    recipe, family, batch = run.inputs.recipe, run.family, run.conditioning.batch(number)
+    generator = torch.Generator().manual_seed(derived_seed(recipe.seed, "step", number))
+    latents = batch.latents
     noise = torch.randn(latents.shape, generator=generator)
-    timesteps = family.draw_timesteps(run.components, len(indices), tuple(latents.shape[1:]), generator,
+    timesteps = family.draw_timesteps(run.components, len(latents), tuple(latents.shape[1:]), generator,
                                       recipe.timestep_sampling, recipe.discrete_flow_shift)
-    dropped = torch.rand(len(indices), generator=generator) < recipe.caption_dropout
-    text = conditioning.text_of(indices, dropped)
+    dropped = torch.rand(len(latents), generator=generator) < recipe.caption_dropout
+    text = run.conditioning.captions.of(batch.batch, dropped.tolist())
     if recipe.noise_offset > 0.0:
         # https://www.crosslabs.org/blog/diffusion-with-offset-noise: one number a channel, so that its mean can move.
         noise = noise + recipe.noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=generator)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.effective_dtype == "bfloat16"):
-        return family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
-                           gamma=recipe.min_snr_gamma if family.weighs_by_snr else None).mean()
+        losses = family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
+                             gamma=recipe.min_snr_gamma if family.weighs_by_snr else None, weight=batch.weight)
+        return batch.scale * losses.mean()
 
 
 def _encode_file(run: _Run, date: str | None) -> bytes:

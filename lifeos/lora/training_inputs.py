@@ -6,7 +6,7 @@ from pathlib import Path
 
 from evals.content_hash import hash_json
 from lifeos.errors import InputError
-from lifeos.lora.dataset import Example, dataset_hash, read_dataset
+from lifeos.lora.dataset import Example, dataset_hash, read_examples
 from lifeos.lora.families import base_hash, get_family
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.recipe_support import require_supported
@@ -42,11 +42,16 @@ def read_inputs(recipe: Recipe) -> TrainingInputs:
     """
     require_supported(recipe)
     family = get_family(recipe.family)
-    examples = tuple(read_dataset(recipe.dataset, recipe.trigger))
+    examples = tuple(read_examples(recipe))
     if not family.expected_modules(recipe.base, recipe.targets):
         raise InputError(f"{recipe.base}: accepted a base with modules for targets = {recipe.targets!r}, got none; "
                          "next: check base and family in the recipe")
     hashes = {"base": base_hash(recipe.base), "dataset": dataset_hash(examples)}
+    if recipe.mask is not None and recipe.mask.folder is None:
+        from evals.faces.pinned_models import read_pins
+
+        # Another detector draws another box around the same face.
+        hashes["face_detector"] = read_pins(recipe.mask.detector_folder)["detector"].sha256
     key = hash_json({"revision": TRAINING_REVISION, "recipe": recipe.settings(), **hashes})
     return TrainingInputs(recipe, examples, hashes["base"], hashes["dataset"], key)
 

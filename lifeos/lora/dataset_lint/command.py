@@ -32,6 +32,7 @@ def lint_persona(
     Raises:
         InputError: there are no photographs yet, the recipe cannot be used, or a folder cannot be listed.
     """
+    from lifeos.lora.buckets import sizes_of_recipe
     from lifeos.lora.dataset_lint.lint import lint_dataset
     from lifeos.lora.recipe import find_folder, read_recipe
 
@@ -44,7 +45,9 @@ def lint_persona(
         face_measure(persona.face_backend, persona.face_folder, artifacts),
         artifacts,
         dataset=None if loaded is None else find_folder(written, loaded.dataset, "dataset"),
+        subfolders=loaded.repeats if loaded is not None and isinstance(loaded.repeats, dict) else (),
         trained_trigger=None if loaded is None else loaded.trigger,
+        buckets=None if loaded is None or loaded.resolution is None else sizes_of_recipe(loaded.resolution),
         progress=progress,
     )
 

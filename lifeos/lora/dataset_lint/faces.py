@@ -4,8 +4,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from lifeos.lora.buckets import Size, bucket_of, trained_scale
 from lifeos.lora.dataset_lint.finding import Finding, delete_edit
-from lifeos.lora.dataset_lint.images import Size, bucket_of, trained_scale
 from lifeos.lora.dataset_lint.rules import rule_book
 
 Measure = Callable[[Path], Mapping[str, Any]]

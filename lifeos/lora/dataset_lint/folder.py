@@ -1,6 +1,7 @@
 """What lies in a dataset folder, by name alone: pictures, captions, and what training would pass over."""
 
-from dataclasses import dataclass
+from collections.abc import Collection
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from lifeos.errors import InputError
@@ -42,12 +43,30 @@ class DatasetFolder:
     subfolders: tuple[Path, ...] = ()
 
 
-def read_folder(path: Path) -> DatasetFolder:
+def read_folder(path: Path, trained: Collection[str] = ()) -> DatasetFolder:
     """List a folder; an absent one is empty.
+
+    Args:
+        path: the folder.
+        trained: subfolders that training reads, by name; their files count as the folder's own.
 
     Raises:
         InputError: the folder cannot be listed.
     """
+    whole = _list_folder(path)
+    if not trained:
+        return whole
+    inner = [_list_folder(path / name) for name in sorted(trained)]
+    return replace(
+        whole,
+        images=sum((each.images for each in inner), whole.images),
+        captions=sum((each.captions for each in inner), whole.captions),
+        ignored=sum((each.ignored for each in inner), whole.ignored),
+        subfolders=tuple(folder for folder in whole.subfolders if folder.name not in trained),
+    )
+
+
+def _list_folder(path: Path) -> DatasetFolder:
     if not path.is_dir():
         return DatasetFolder(path)
     try:

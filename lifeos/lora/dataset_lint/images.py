@@ -3,32 +3,10 @@
 from collections.abc import Sequence
 from pathlib import Path
 
+from lifeos.lora.buckets import Size, bucket_of, trained_scale
 from lifeos.lora.dataset_lint.finding import Finding, delete_edit, rewrite_command
 from lifeos.lora.dataset_lint.image_facts import ImageFacts
 from lifeos.lora.dataset_lint.rules import rule_book
-
-Size = tuple[int, int]
-
-
-def bucket_of(width: int, height: int, buckets: Sequence[Size]) -> Size:
-    """Return the bucket (width, height) that a picture is trained in: the one nearest in shape, then the largest.
-
-    Raises:
-        ValueError: there is no bucket.
-    """
-    if not buckets:
-        raise ValueError("buckets must hold at least 1 size, but got none")
-
-    def difference(bucket: Size) -> tuple[float, int]:
-        wide, high = width * bucket[1], height * bucket[0]
-        return max(wide, high) / min(wide, high), -bucket[0] * bucket[1]
-
-    return min(buckets, key=difference)
-
-
-def trained_scale(width: int, height: int, bucket: Size) -> float:
-    """Return the factor by which a picture is scaled to cover its bucket; above 1 it is enlarged."""
-    return max(bucket[0] / width, bucket[1] / height)
 
 
 def image_findings(

@@ -1,12 +1,13 @@
 """A persona's pictures and captions, looked at once: every finding, and one verdict a gate."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.verdict import Outcome, Verdict, failed, not_evaluated, passed
 from lifeos.errors import InputError
+from lifeos.lora.buckets import Size
 from lifeos.lora.dataset_lint.captions import Caption, caption_findings, length_findings, read_captions
 from lifeos.lora.dataset_lint.constants import constant_findings
 from lifeos.lora.dataset_lint.duplicates import Signatures, disjoint_findings, duplicate_findings
@@ -14,7 +15,7 @@ from lifeos.lora.dataset_lint.faces import Measure, face_findings
 from lifeos.lora.dataset_lint.finding import Finding, printable
 from lifeos.lora.dataset_lint.folder import DatasetFolder, folder_findings, read_folder
 from lifeos.lora.dataset_lint.image_facts import FactsCache
-from lifeos.lora.dataset_lint.images import Size, image_findings
+from lifeos.lora.dataset_lint.images import image_findings
 from lifeos.lora.dataset_lint.rules import GATES, SOFT_GATES, Gate
 from lifeos.lora.dataset_lint.tokens import read_tokenizers
 from lifeos.lora.dataset_lint.words import WordCheck, word_book
@@ -107,6 +108,7 @@ def lint_dataset(
     artifacts: Path,
     *,
     dataset: Path | None = None,
+    subfolders: Collection[str] = (),
     trained_trigger: str | None = None,
     buckets: Sequence[Size] | None = None,
     progress: Progress = silent,
@@ -118,6 +120,7 @@ def lint_dataset(
         measure: gives the record of an image (``Measurements.of``).
         artifacts: data folder; what was decoded is remembered below ``dataset/``.
         dataset: training folder; default the persona's own.
+        subfolders: those of it that training reads, by name.
         trained_trigger: the recipe's trigger, where there is a recipe.
         buckets: sizes (width, height) that training knows; default the one size of the persona's sampler.
         progress: called with (stage, done, total).
@@ -125,7 +128,8 @@ def lint_dataset(
     Raises:
         InputError: a folder cannot be listed.
     """
-    lint = DatasetLint(persona.folder, read_folder(dataset or persona.dataset), read_folder(persona.references))
+    trained = read_folder(dataset or persona.dataset, subfolders)
+    lint = DatasetLint(persona.folder, trained, read_folder(persona.references))
     sizes = list(buckets) if buckets else [(persona.sampler.width, persona.sampler.height)]
     images: tuple[Gate, ...] = ("dataset_images", "dataset_captions", "dataset_faces", "dataset_duplicates")
     if not lint.dataset.images:

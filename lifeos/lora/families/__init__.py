@@ -165,11 +165,12 @@ class Family(Protocol):
 
     def loss(
         self, components: Any, *, latents: Any, text: Mapping[str, Any], noise: Any, timesteps: Any,
-        gamma: float | None,
+        gamma: float | None, weight: Any | None = None,
     ) -> Any:  # fmt: skip
         """Return the training loss of each image, float32 ``[n]``.
 
-        ``gamma`` is that of min-SNR, None for none; a family that does not weigh by SNR reads none.
+        ``gamma`` is that of min-SNR, None for none; a family that does not weigh by SNR reads none. ``weight``, float32
+        ``[n, 1, h, w]``, multiplies the squared error of each latent cell before the mean over cells; None: 1.
         """
 
     def latent_shape(self, components: Any, width: int, height: int) -> tuple[int, int, int]:

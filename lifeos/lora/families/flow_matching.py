@@ -177,14 +177,15 @@ class FlowMatching:
 
     def loss(
         self, components: Any, *, latents: Any, text: Mapping[str, Any], noise: Any, timesteps: Any,
-        gamma: float | None,
+        gamma: float | None, weight: Any | None = None,
     ) -> Any:  # fmt: skip
         """See ``Family.loss``: squared error of the velocity; the drawing of noise levels carries the weighting."""
         sigma = (timesteps / _LEVELS).to(latents.device, latents.dtype)[:, None, None, None]
         noisy = (1.0 - sigma) * latents + sigma * noise
         # A distilled base takes its guidance as an input; at 1 it predicts what it was not distilled to exaggerate.
         prediction = self.predict(components, noisy, timesteps.to(latents.device), text, 1.0).float()
-        return (prediction - (noise - latents)).square().mean(dim=(1, 2, 3))
+        errors = (prediction - (noise - latents)).square()
+        return (errors if weight is None else errors * weight).mean(dim=(1, 2, 3))
 
     def latent_shape(self, components: Any, width: int, height: int) -> tuple[int, int, int]:
         """See ``Family.latent_shape``."""

@@ -211,7 +211,7 @@ class StableDiffusion:
 
     def loss(
         self, components: Any, *, latents: Any, text: Mapping[str, Any], noise: Any, timesteps: Any,
-        gamma: float | None,
+        gamma: float | None, weight: Any | None = None,
     ) -> Any:  # fmt: skip
         """See ``Family.loss``: squared error, weighted by min-SNR (Hang et al., arXiv 2303.09556, section 3.4).
 
@@ -232,7 +232,8 @@ class StableDiffusion:
             raise InputError(f"base: accepted prediction type epsilon or v_prediction, got {kind!r}; next: check base")
         noisy = scheduler.add_noise(latents, noise, timesteps)
         prediction = self.predict(components, noisy, timesteps, text, 1.0).float()
-        errors = (prediction - target).square().mean(dim=(1, 2, 3))
+        errors = (prediction - target).square()
+        errors = (errors if weight is None else errors * weight).mean(dim=(1, 2, 3))
         if gamma is not None:
             kept = scheduler.alphas_cumprod.to(latents.device)[timesteps]
             snr = kept / (1.0 - kept)

@@ -186,6 +186,8 @@ def _pictures(recipe: "Recipe") -> _Found:
             "pictures of others would be trained under the persona's word; write the caption without the trigger")
     if mask is not None and mask.folder is not None and mask.margin != type(mask).model_fields["margin"].default:
         yield ("mask.margin", "mask.folder"), "a mask from a file is taken as drawn; drop margin or folder"
+    if mask is not None and mask.folder is not None and mask.face_models is not None:
+        yield ("mask.face_models", "mask.folder"), "masks from files need no detector; drop face_models or folder"
 
 
 RULES: tuple[Callable[["Recipe"], _Found], ...] = (

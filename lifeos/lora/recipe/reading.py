@@ -33,6 +33,9 @@ def load_recipe(path: Path) -> Recipe:
         if section is not None and section.folder is not None:
             folder = find_folder(Path(path), section.folder, f"{field}.folder")
             found[field] = section.model_copy(update={"folder": folder})
+    if recipe.mask is not None and recipe.mask.folder is None:
+        folder = find_folder(Path(path), recipe.mask.detector_folder, "mask.face_models")
+        found["mask"] = recipe.mask.model_copy(update={"face_models": folder})
     return recipe.model_copy(update=found)
 
 

@@ -43,7 +43,7 @@ _ALWAYS_HASHED_OPTIMIZER = frozenset({"name", "learning_rate", "weight_decay", "
 # Places, what is written along the way, and a promise of the author: the finished file does not depend on them.
 _NOT_HASHED: dict[str, Any] = {
     "base": True, "dataset": True, "checkpoint_every": True, "save_every": True, "sample_every": True,
-    "optimizer": {"learning_rate_is_deliberate"}, "prior": {"folder"}, "mask": {"folder"},
+    "optimizer": {"learning_rate_is_deliberate"}, "prior": {"folder"}, "mask": {"folder", "face_models"},
 }  # fmt: skip
 
 
@@ -179,6 +179,17 @@ class Recipe(Section):
     def effective_dtype(self) -> Literal["float32", "bfloat16", "float16"]:
         """``dtype``, or what ``auto`` comes to on this machine."""
         return "float16" if self.dtype == "float16" else resolve_dtype(self.dtype)
+
+    @property
+    def caches_latents(self) -> bool:
+        """``cache_latents``; where absent, whether every picture is the same at every step."""
+        return not self.colour_augmentation if self.cache_latents is None else self.cache_latents
+
+    @property
+    def caches_text(self) -> bool:
+        """``cache_text``; where absent, whether every caption is the same at every step, for an encoder that rests."""
+        changes = self.caption_shuffle is not None or self.train_text_encoder
+        return not changes if self.cache_text is None else self.cache_text
 
     @property
     def title(self) -> str:

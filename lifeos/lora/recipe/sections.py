@@ -145,6 +145,13 @@ class MaskSettings(Section):
     """Weight of the loss outside the mask."""
     margin: Number = Field(default=0.5, ge=0.0, le=4.0)
     """How far a detected face's box is widened on each side, as a share of its longer side."""
+    face_models: Path | None = None
+    """Folder of the models that detect faces; ``models/faces`` when absent. Read only without ``folder``."""
+
+    @property
+    def detector_folder(self) -> Path:
+        """``face_models``, or its default."""
+        return Path("models/faces") if self.face_models is None else self.face_models
 
 
 class EmaSettings(Section):

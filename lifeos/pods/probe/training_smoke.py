@@ -107,7 +107,7 @@ def _train_on(recipe: "Recipe", device: str) -> dict[str, Any]:
         dtype = "bfloat16" if computes_bfloat16(torch.cuda.get_device_capability()) else "float32"
     family = get_family(recipe.family)
     components = family.load(recipe.base)
-    examples = read_dataset(recipe.dataset, recipe.trigger)
+    examples = read_dataset(recipe.dataset, recipe.trigger, recipe.repeats)
     size = family.image_size(recipe.base)
     pictures = np.stack([read_pixels(example.image, *size) for example in examples])
     latents = family.encode_images(components, pictures).to(device)

@@ -4,7 +4,8 @@ from PIL import Image
 
 from evals.atomic import write_text
 from lifeos.errors import InputError
-from lifeos.lora.dataset import dataset_hash, read_dataset, read_pixels
+from lifeos.lora.dataset import dataset_hash, read_dataset, read_examples, read_pixels, read_prior
+from lifeos.lora.recipe import Recipe
 
 
 def write(folder, name, caption, value=0, suffix=".png"):
@@ -52,3 +53,71 @@ def test_pictures_are_cut_to_the_size_asked_for(tmp_path):
     (tmp_path / "0001.png").write_bytes(b"no picture")
     with pytest.raises(InputError, match="accepted a picture"):
         read_pixels(tmp_path / "0001.png", 4, 4)
+
+
+def test_a_table_of_repeats_reads_the_subfolders_it_names_and_no_other(tmp_path):
+    for name, value in (("close", 1), ("far", 2)):
+        (tmp_path / name).mkdir()
+        write(tmp_path / name, "0001", f"zeph {name}", value)
+    examples = read_dataset(tmp_path, "zeph", {"far": 1, "close": 3})
+    assert [(example.caption, example.repeats) for example in examples] == [("zeph close", 3), ("zeph far", 1)]
+    assert dataset_hash(examples) != dataset_hash(read_dataset(tmp_path, "zeph", {"far": 1, "close": 2}))
+    with pytest.raises(InputError, match=r"subfolders of repeats \(far\), got 1 beside them, first close"):
+        read_dataset(tmp_path, "zeph", {"far": 1})
+    with pytest.raises(InputError, match="check repeats, which names near"):
+        read_dataset(tmp_path, "zeph", {"far": 1, "close": 3, "near": 1})
+    write(tmp_path, "0003", "zeph", 3)
+    with pytest.raises(InputError, match=r"first 0003\.png"):
+        read_dataset(tmp_path, "zeph", {"far": 1, "close": 3})
+    assert [example.repeats for example in read_dataset(tmp_path, "zeph", 4)] == [4]
+
+
+def test_the_class_is_read_without_the_trigger(tmp_path):
+    own, others = tmp_path / "own", tmp_path / "others"
+    own.mkdir()
+    others.mkdir()
+    write(own, "0001", "zeph", 1)
+    write(others, "0001", "a person", 2)
+    (other,) = read_prior(others, None, "zeph")
+    assert (other.prior, other.caption) == (True, "a person")
+    write_text(others / "0001.txt", "a zeph person")
+    with pytest.raises(InputError, match="accepted a caption without the trigger 'zeph'"):
+        read_prior(others, None, "zeph")
+    assert read_prior(others, "somebody", "zeph")[0].caption == "somebody"
+    with pytest.raises(InputError, match=r"next: check prior\.folder"):
+        read_prior(tmp_path, None, "zeph")
+
+
+def recipe_of(tmp_path, **values):
+    return Recipe.model_validate({"base": tmp_path, "dataset": tmp_path / "own", "trigger": "zeph", "steps": 1,
+                                  **values})  # fmt: skip
+
+
+def test_what_the_loss_is_weighed_by_enters_the_hash(tmp_path):
+    for name in ("own", "others", "masks"):
+        (tmp_path / name).mkdir()
+    write(tmp_path / "own", "0001", "zeph", 1)
+    write(tmp_path / "others", "0001", "a person", 2)
+    plain = read_examples(recipe_of(tmp_path))
+    with_class = read_examples(recipe_of(tmp_path, prior={"folder": tmp_path / "others"}))
+    assert [example.prior for example in with_class] == [False, True]
+    masked = recipe_of(tmp_path, mask={"folder": tmp_path / "masks"})
+    with pytest.raises(InputError, match=r"0001\.png: accepted a mask for 0001\.png, got none"):
+        read_examples(masked)
+    Image.new("L", (6, 8)).save(tmp_path / "masks" / "0001.png")
+    hashes = [dataset_hash(examples) for examples in (plain, with_class, read_examples(masked))]
+    Image.new("L", (6, 8), 255).save(tmp_path / "masks" / "0001.png")
+    assert len({*hashes, dataset_hash(read_examples(masked))}) == 4
+    write(tmp_path / "others", "0002", "a person", 1)
+    with pytest.raises(InputError, match=r"somebody else of the class, got the training image 0001\.png"):
+        read_examples(recipe_of(tmp_path, prior={"folder": tmp_path / "others"}))
+
+
+def test_a_picture_that_breaks_off_is_refused_by_name(tmp_path):
+    pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
+    Image.fromarray(pixels).save(tmp_path / "0001.png")
+    whole = (tmp_path / "0001.png").read_bytes()
+    for length in (10, 40, len(whole) // 2, len(whole) - 600):
+        (tmp_path / "0001.png").write_bytes(whole[:length])
+        with pytest.raises(InputError, match=r"0001\.png: accepted a picture"):
+            read_pixels(tmp_path / "0001.png", 64, 64)

@@ -10,7 +10,7 @@ from lifeos.lora.families.tiny_base import TinyBase
 from lifeos.lora.recipe import OptimizerSettings, Recipe
 from lifeos.lora.recipe.sections import EmaSettings
 from lifeos.lora.safetensors_file import read_header
-from lifeos.lora.train import example_indices, train_lora
+from lifeos.lora.train import train_lora
 from lifeos.lora.weights import GATES, inspect_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -128,12 +128,6 @@ def test_the_min_snr_loss_is_that_of_the_paper(base):
     squares = (predicted - scheduler.get_velocity(latents, noise, timesteps)).pow(2).mean(dim=[1, 2, 3])
     expected = squares * torch.minimum(snr, torch.full_like(snr, 5.0)) / (snr + 1)
     torch.testing.assert_close(loss, expected)
-
-
-def test_every_epoch_shows_every_example_once():
-    indices = [index for step in range(10) for index in example_indices(3, step, 4, 8)]
-    assert all(sorted(indices[start : start + 8]) == list(range(8)) for start in range(0, 40, 8))
-    assert indices[:8] != indices[8:16]
 
 
 def every_setting(recipe):

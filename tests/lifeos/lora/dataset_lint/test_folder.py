@@ -33,3 +33,16 @@ def test_a_folder_that_cannot_be_listed(tmp_path, monkeypatch):
     monkeypatch.setattr(type(tmp_path), "iterdir", refuse)
     with pytest.raises(InputError, match="Permission denied"):
         read_folder(tmp_path)
+
+
+def test_subfolders_that_training_reads_count_as_the_folders_own(tmp_path):
+    for name in ("10_close", "2_far", "forgotten"):
+        (tmp_path / name).mkdir()
+        for file in ("a.png", "a.txt", "b.heic"):
+            (tmp_path / name / file).write_bytes(b"x")
+    folder = read_folder(tmp_path, {"10_close": 10, "2_far": 2})
+    assert [path.relative_to(tmp_path).as_posix() for path in folder.images] == ["10_close/a.png", "2_far/a.png"]
+    assert [path.parent.name for path in folder.captions] == ["10_close", "2_far"]
+    assert [(finding.rule, finding.file.name) for finding in folder_findings(folder)] == [
+        ("image_ignored", "b.heic"), ("image_ignored", "b.heic"), ("folder_ignored", "forgotten"),
+    ]  # fmt: skip

@@ -1,15 +1,12 @@
 from pathlib import Path
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 from PIL import Image, ImageOps
 
 from lifeos.lora.dataset_lint.image_facts import ImageFacts
-from lifeos.lora.dataset_lint.images import bucket_of, image_findings, trained_scale
+from lifeos.lora.dataset_lint.images import image_findings
 
 PATH = Path("dataset/0001.png")
-SIZES = st.tuples(st.integers(16, 4000), st.integers(16, 4000))
 
 
 def facts(**changes):
@@ -54,24 +51,6 @@ def test_a_reference_is_asked_for_less():
 
 def test_several_faults_are_all_said():
     assert found(facts(orientation=8, width=64, height=64)) == ["image_orientation", "image_small"]
-
-
-def test_the_bucket_nearest_in_shape():
-    buckets = [(512, 512), (384, 640), (640, 384), (1024, 1024)]
-    assert bucket_of(900, 1500, buckets) == (384, 640)
-    assert bucket_of(2000, 2000, buckets) == (1024, 1024)
-    with pytest.raises(ValueError, match="at least 1"):
-        bucket_of(5, 5, [])
-
-
-@settings(deadline=None)
-@given(SIZES, SIZES)
-def test_the_scale_is_that_of_covering_the_bucket(size, bucket):
-    # ImageOps.fit crops to the shape first: what it resizes is bucket / scale, within the picture.
-    scale = trained_scale(*size, bucket)
-    assert bucket[0] / scale <= size[0] + 1e-6
-    assert bucket[1] / scale <= size[1] + 1e-6
-    assert min(abs(bucket[0] / scale - size[0]), abs(bucket[1] / scale - size[1])) < 1e-6
 
 
 def test_enlarging_is_what_pillow_does():

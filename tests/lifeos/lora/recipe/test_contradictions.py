@@ -62,6 +62,8 @@ CASES = {
     "prior.caption trigger": (
         {"prior": {"folder": "others", "caption": "a photo of zeph, person"}},
         {"prior": {"folder": "others", "caption": "a photo of a person"}}),
+    "mask.face_models mask.folder": (
+        {"mask": {"folder": "masks", "face_models": "faces"}}, {"mask": {"folder": "masks"}}),
     "mask.margin mask.folder": ({"mask": {"folder": "masks", "margin": 1.0}}, {"mask": {"folder": "masks"}}),
 }  # fmt: skip
 MORE = [
