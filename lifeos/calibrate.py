@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from evals.calibration_statistics import MINIMUM_REFERENCES
 from lifeos.errors import InputError
 from lifeos.expressions import reader_of
-from lifeos.lora.dataset import image_files
+from lifeos.lora.dataset import image_files, pictures_below
 from lifeos.measure import Measurements, face_models_hash, families_of, skin_of
 from lifeos.progress import Progress, silent
 from lifeos.strangers import NULL_IMAGES, gather_strangers, null_hash
@@ -89,7 +89,7 @@ def calibrate(
         if record["embedding"] is None or record["faces"] != 1:
             got = record["reason"] or f"{record['faces']} faces"
             raise InputError(f"{path}: accepted exactly one face, got {got}; next: replace the picture")
-    training_records = measurements.of_all(image_files(persona.dataset), progress, "training images")
+    training_records = measurements.of_all(pictures_below(persona.dataset), progress, "training images")
     domain = release_domain(persona, base_hash(persona.base), (persona.sampler.width, persona.sampler.height))
     strangers = gather_strangers(
         persona, artifacts, measurements, far=far, impostor_images=impostor_images, null_seeds=null_seeds,

@@ -309,9 +309,9 @@ def repro_verdict(pairs: Sequence[Sequence[float | None]]) -> Verdict:
 
 def training_files(folders: Sequence[str]) -> list[Path]:
     """Return every training image, folder by folder."""
-    from lifeos.lora.dataset import image_files
+    from lifeos.lora.dataset import pictures_below
 
-    return [path for folder in folders for path in image_files(Path(folder))]
+    return [path for folder in folders for path in pictures_below(Path(folder))]
 
 
 def write_rows(path: Path, rows: Sequence[dict[str, Any]]) -> None:

@@ -49,7 +49,7 @@ def choose_among(
     from evals.calibration import load_calibration
     from evals.policy import load_policy
     from lifeos.expressions import reader_of
-    from lifeos.lora.dataset import image_files
+    from lifeos.lora.dataset import pictures_below
     from lifeos.persona import load_persona
 
     persona = load_persona(inputs.persona, inputs.project.root)
@@ -77,7 +77,7 @@ def choose_among(
     mismatch = calibration.mismatch(measurements.backend_identity(), calibration.domain)
     if mismatch:
         raise InputError(f"{persona.calibration}: {mismatch}; next: lifeos calibrate {persona.folder.name}")
-    training = measurements.of_all(image_files(persona.dataset), progress, "training images")
+    training = measurements.of_all(pictures_below(persona.dataset), progress, "training images")
     measured: list[Candidate] = []
     for number, (file, strength) in enumerate(candidates):
         progress("candidates", number, len(candidates))

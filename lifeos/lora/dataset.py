@@ -22,6 +22,14 @@ def image_files(folder: Path) -> list[Path]:
     return sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES), key=lambda p: p.name)
 
 
+def pictures_below(folder: Path) -> list[Path]:
+    """Return the images of a training folder and of its subfolders, which a recipe may train on (``repeats``)."""
+    if not folder.is_dir():
+        return []
+    inner = sorted((entry for entry in folder.iterdir() if entry.is_dir()), key=lambda entry: entry.name)
+    return [*image_files(folder), *(image for each in inner for image in image_files(each))]
+
+
 @dataclass(frozen=True)
 class Example:
     """One training image.

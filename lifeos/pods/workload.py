@@ -47,7 +47,7 @@ def count_workload(inputs: "Inputs") -> Workload:
         InputError: persona, prompts, recipe or dataset cannot be read.
     """
     from lifeos.inputs import champion_file
-    from lifeos.lora.dataset import image_files
+    from lifeos.lora.dataset import image_files, pictures_below
     from lifeos.persona import load_persona
 
     persona = load_persona(inputs.persona, inputs.project.root)
@@ -60,7 +60,7 @@ def count_workload(inputs: "Inputs") -> Workload:
         recipe = read_recipe(path)
         dataset = find_folder(path, recipe.dataset, "dataset")
         training_folders.add(dataset.resolve())
-        parts += _training(recipe, path, len(image_files(dataset)))
+        parts += _training(recipe, path, len(pictures_below(dataset)))
     judged = 0 if inputs.images is None else len(image_files(inputs.images))
     if inputs.images is None:
         plan = len(persona.prompts_b) * len(persona.seeds.b)
@@ -69,7 +69,7 @@ def count_workload(inputs: "Inputs") -> Workload:
         for phase, images in (("sampling", plan), ("champion", champions), ("controls", controls)):
             parts += _sampling(persona, phase, images)
         judged = plan + champions + controls
-    judged += sum(len(image_files(folder)) for folder in [*training_folders, persona.references])
+    judged += sum(len(pictures_below(folder)) for folder in training_folders) + len(image_files(persona.references))
     parts.append(Part("judging", "judge", persona.family, judged, side=_side(persona)))
     return Workload(tuple(part for part in parts if part.calls))
 

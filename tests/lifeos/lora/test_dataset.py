@@ -4,7 +4,7 @@ from PIL import Image
 
 from evals.atomic import write_text
 from lifeos.errors import InputError
-from lifeos.lora.dataset import dataset_hash, read_dataset, read_examples, read_pixels, read_prior
+from lifeos.lora.dataset import dataset_hash, pictures_below, read_dataset, read_examples, read_pixels, read_prior
 from lifeos.lora.recipe import Recipe
 
 
@@ -121,3 +121,11 @@ def test_a_picture_that_breaks_off_is_refused_by_name(tmp_path):
         (tmp_path / "0001.png").write_bytes(whole[:length])
         with pytest.raises(InputError, match=r"0001\.png: accepted a picture"):
             read_pixels(tmp_path / "0001.png", 64, 64)
+
+
+def test_pictures_of_subfolders_count_as_training_images(tmp_path):
+    (tmp_path / "inner").mkdir()
+    write(tmp_path, "0002", None)
+    write(tmp_path / "inner", "0001", None)
+    assert [path.name for path in pictures_below(tmp_path)] == ["0002.png", "0001.png"]
+    assert pictures_below(tmp_path / "absent") == []
