@@ -1,6 +1,6 @@
 """Judge the good LoRA and every bad one: `judge_cases.py WORK [PERSONA]` prints the table of docs/demo-results.md.
 
-Also draws WORK/contact-sheet.jpg: training images, samples of the good LoRA with their likeness, samples of bad ones.
+Also draws WORK/contact-sheet.webp: training images, samples of the good LoRA with their likeness, samples of bad ones.
 Run from the root of the repository. Each case is one `lifeos gate release`; what was made before is not made again.
 """
 
@@ -150,7 +150,7 @@ def main() -> None:
             sheet.paste(Image.fromarray(image), (column * 132 + 4, line * 150 + 18))
             if likeness is not None:
                 draw.text((column * 132 + 90, line * 150 + 2), f"{likeness:.2f}", fill="black")
-    sheet.save(work / "contact-sheet.jpg", quality=92, subsampling=0)
+    sheet.save(work / "contact-sheet.webp", quality=90, method=6)
 
 
 if __name__ == "__main__":
