@@ -7,8 +7,9 @@ from typing import Annotated, Any, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lifeos.errors import InputError
+from lifeos.lora.families.base_location import locate_base
 from lifeos.processor import ComputeDtype
-from lifeos.settings import project_root, read_toml, validation_line
+from lifeos.settings import load_project, project_root, read_toml, validation_line
 
 PERSONA_FILE = "persona.toml"
 NO_CHAMPION = "none"
@@ -109,7 +110,8 @@ class Persona(_Strict):
     """A loaded persona; every path is resolved.
 
     ``base`` and the folders of face models and CLIP are relative to the root of the checkout (several personas share
-    them); recipe, prompts and champion are relative to the persona's folder.
+    them); recipe, prompts and champion are relative to the persona's folder. ``base`` is the folder that is loaded, also
+    of a hub id or a single file, and ``base_written`` what the file says; one that is not here is refused when read.
     """
 
     folder: Path
@@ -117,6 +119,7 @@ class Persona(_Strict):
     trigger: str
     class_word: str
     base: Path
+    base_written: str
     family: str
     recipe: Path
     prompts: Path
@@ -169,7 +172,8 @@ def load_persona(folder: Path, root: Path | None = None) -> Persona:
         root: what ``base`` and the face models' folder are relative to; default the checkout.
 
     Raises:
-        InputError: folder or file missing, no TOML, an unknown key, a value out of range, a repeated prompt id.
+        InputError: folder or file missing, no TOML, an unknown key, a value out of range, a repeated prompt id, or the
+            settings below ``root`` cannot be read.
     """
     folder, root = Path(folder), project_root() if root is None else Path(root)
     if not folder.is_dir():
@@ -180,7 +184,8 @@ def load_persona(folder: Path, root: Path | None = None) -> Persona:
     second = values.face.second
     return Persona(
         folder=folder,
-        base=root / values.base,
+        base=locate_base(Path(values.base), [root], load_project(root).path("artifacts")),
+        base_written=values.base,
         recipe=folder / values.recipe,
         prompts=folder / values.prompts,
         face_backend=values.face.backend,

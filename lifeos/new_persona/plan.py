@@ -8,8 +8,10 @@ from typing import Any
 from lifeos.errors import InputError
 from lifeos.lora.caption.scaffold import caption_of, check_caption
 from lifeos.lora.families import get_family
+from lifeos.lora.families.base_location import locate_base, refuse_base
 from lifeos.new_persona.naming import choose_trigger, persona_name, tokenizers_of
 from lifeos.new_persona.split import LEAST_REFERENCES
+from lifeos.settings import load_project
 from lifeos.skeleton import is_untouched
 
 Size = tuple[int, int]
@@ -29,7 +31,7 @@ class Request:
         name: default the name of the folder of photographs.
         trigger: default made from the name.
         class_word: what the person is an instance of.
-        base: base model: a folder, or a name that is known elsewhere.
+        base: base model: a folder, a converted single file, a hub id, or a name that is known elsewhere.
         family: family of the base.
         size: width, height that is trained and sampled; default what the base draws.
         references: how many photographs to hold out; default a quarter.
@@ -63,7 +65,8 @@ class PersonaPlan:
         folder: the persona's folder to be.
         name, trigger: as they will stand in ``persona.toml``.
         base, face_folder: as they will stand there: relative to the checkout where they lie in it.
-        base_folder: the base on this machine, None where it is not here.
+        base_path: the folder or single file that ``base`` names, None where it is a hub id or not here.
+        base_folder: what is loaded of it on this machine, None where it is not here.
         face_path: the face models on this machine.
         size: width, height that is trained and sampled.
         demo: the demo persona's settings where its base is taken; empty otherwise.
@@ -75,6 +78,7 @@ class PersonaPlan:
     name: str
     trigger: str
     base: str
+    base_path: Path | None
     base_folder: Path | None
     face_folder: str
     face_path: Path
@@ -116,7 +120,7 @@ def plan_persona(request: Request, root: Path) -> PersonaPlan:
             f"got {request.references}; next: leave it out"
         )
     family = get_family(request.family)
-    base, base_folder = _place("--base", request.base, root)
+    base, base_path, base_folder = _place_base(request.base, root)
     tokenizers, notes = tokenizers_of(base_folder)
     trigger, said = choose_trigger(request.trigger, name, tokenizers)
     check_caption(trigger, request.class_word, tokenizers)
@@ -135,15 +139,24 @@ def plan_persona(request: Request, root: Path) -> PersonaPlan:
         notes.append(f"size {size[0]} x {size[1]} is a guess: the base is not here to be asked; --size says another")
     demo = _demo_settings(root) if is_demo_base else {}
     return PersonaPlan(
-        request, folder, name, trigger, base, base_folder, face_folder, face_path or root / face_folder, size, demo,
-        tuple(notes),
+        request, folder, name, trigger, base, base_path, base_folder, face_folder, face_path or root / face_folder,
+        size, demo, tuple(notes),
     )  # fmt: skip
 
 
-def _place(option: str, given: str, root: Path) -> tuple[str, Path | None]:
+def _place_base(given: str, root: Path) -> tuple[str, Path | None, Path | None]:
+    """Return a base as the persona will name it, what that names here, and the folder that is loaded."""
+    base = locate_base(Path(given), [Path.cwd(), root], load_project(root).path("artifacts"))
+    if base.is_file():
+        refuse_base(base, "--base")
+    named, path = _place("--base", given, root, files=True)
+    return named, path, base if given and base.is_dir() else None
+
+
+def _place(option: str, given: str, root: Path, *, files: bool = False) -> tuple[str, Path | None]:
     """Return a folder as the persona will name it, and where it lies here; None where it does not."""
     for candidate in (Path(given).absolute(), root / given):
-        if given and candidate.is_dir():
+        if given and (candidate.is_dir() or (files and candidate.is_file())):
             inside = candidate.resolve().is_relative_to(root.resolve())
             named = candidate.resolve().relative_to(root.resolve()) if inside else candidate
             return named.as_posix(), candidate

@@ -66,8 +66,8 @@ def _persona(plan: PersonaPlan) -> str:
 
 def _recipe(plan: PersonaPlan, training_images: int) -> str:
     base = plan.base
-    if plan.base_folder is not None and not _is_above(plan.folder, plan.base):
-        base = plan.base_folder.absolute().as_posix()
+    if plan.base_path is not None and not _is_above(plan.folder, plan.base):
+        base = plan.base_path.absolute().as_posix()
     own = {
         "base": base,
         "family": plan.request.family,
@@ -102,7 +102,7 @@ def _recipe(plan: PersonaPlan, training_images: int) -> str:
 
 def _is_above(folder: Path, named: str) -> bool:
     """Whether a recipe in ``folder`` finds what it names beside it or above, as ``load_recipe`` looks for it."""
-    return any((parent / named).is_dir() for parent in folder.absolute().parents)
+    return any((parent / named).exists() for parent in folder.absolute().parents)
 
 
 def _pairs(table: Mapping[str, Any]) -> list[str]:

@@ -9,18 +9,17 @@ from typing import TYPE_CHECKING, Any, Protocol
 
 from evals.verdict import Verdict, failed, not_evaluated, passed
 from lifeos.errors import InputError
+from lifeos.lora.families.base_location import HUB_PREFIX, hub_name, require_base
 from lifeos.pods.spec import Pod
 
 if TYPE_CHECKING:
     from lifeos.inputs import Inputs
 
-HUB_PREFIX = "hub:"
 GIB = 1024**3
 ENVIRONMENT_GIB = 12.0
 """Assumed for Python packages, CUDA libraries included, on the pod's own disk."""
 OUTPUTS_GIB = 5.0
 """Assumed for checkpoints, cached latents and samples, beside the base."""
-_HUB_NAME = re.compile(r"[A-Za-z0-9][\w.-]{0,95}/[A-Za-z0-9][\w.-]{0,95}(@[\w./-]{1,100})?")
 # Weights that diffusers loads lie in the components' folders; what lies beside model_index.json is another format.
 _LOADED = re.compile(r"(model_index\.json|[\w-]+/[\w.-]+\.(safetensors|json|txt|model))")
 _VARIANT = re.compile(r"\.(fp16|bf16|non_ema|ema_only)[.-]")
@@ -79,23 +78,22 @@ def named_bases(inputs: "Inputs") -> list[str | Path]:
     """Return the bases that a run loads: ``hub:OWNER/NAME`` as written, or a folder.
 
     Raises:
-        InputError: persona or recipe cannot be read, or a folder that the recipe names is nowhere.
+        InputError: persona or recipe cannot be read, or a base that the recipe names is nowhere.
     """
     from lifeos.persona import load_persona
 
     persona = load_persona(inputs.persona, inputs.project.root)
     bases: list[str | Path] = []
     if inputs.lora is None and inputs.images is None:
-        from lifeos.lora.recipe import find_folder, read_recipe
+        from lifeos.lora.recipe import find_base, read_recipe
 
         path = inputs.recipe or persona.recipe
         named = read_recipe(path).base
         written = named.as_posix()
-        bases.append(written if written.startswith(HUB_PREFIX) else find_folder(path, named, "base").resolve())
+        bases.append(written if written.startswith(HUB_PREFIX)
+                     else find_base(path, named, inputs.project.root).resolve())
     if inputs.images is None:
-        relative = persona.base.relative_to(inputs.project.root) if persona.base.is_relative_to(
-            inputs.project.root) else persona.base  # fmt: skip
-        written = relative.as_posix()
+        written = persona.base_written
         bases.append(written if written.startswith(HUB_PREFIX) else persona.base.resolve())
     return list(dict.fromkeys(bases))
 
@@ -142,6 +140,7 @@ def folder_base(folder: Path) -> BaseFound:
     Raises:
         InputError: it is absent or incomplete.
     """
+    require_base(folder)
     index = folder / "model_index.json"
     try:
         named = json.loads(index.read_text(encoding="utf-8"))
@@ -172,12 +171,12 @@ def loaded_bytes(files: dict[str, int]) -> int:
 
 
 def _hub_base(written: str, hub: Hub) -> BaseFound:
-    spelled = written.removeprefix(HUB_PREFIX)
-    if _HUB_NAME.fullmatch(spelled) is None:
+    named = hub_name(written)
+    if named is None:
         raise InputError(f"base: accepted hub:OWNER/NAME or hub:OWNER/NAME@REVISION, got {written!r}; "
                          "next: correct base")
-    name, _, revision = spelled.partition("@")
-    repository = hub.repository(name, revision or None)
+    name = named.repository
+    repository = hub.repository(name, named.revision)
     if repository.gated:
         if not hub.has_token():
             raise InputError(f"{name}: accepted a token, since a licence guards this repository, got none; "

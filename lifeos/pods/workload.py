@@ -122,10 +122,10 @@ def _side(persona: "Persona") -> int:
 def _trained_side(recipe: "Recipe", path: Path) -> int | None:
     """Side of the base's images where its configuration lies here; None where only the pod will have it."""
     from lifeos.lora.families import get_family
-    from lifeos.lora.recipe import find_folder
+    from lifeos.lora.recipe import find_base
 
     try:
-        sides: Sequence[int] = get_family(recipe.family).image_size(find_folder(path, recipe.base, "base"))
+        sides: Sequence[int] = get_family(recipe.family).image_size(find_base(path, recipe.base))
     except InputError:
         return None
     return math.ceil(math.sqrt(math.prod(sides)))

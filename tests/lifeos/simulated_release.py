@@ -186,6 +186,7 @@ def make_persona(folder, champion="none", prompts=8):
     base, faces = folder / "base", folder / "faces"
     (base / "unet").mkdir(parents=True)
     (base / "unet" / "config.json").write_text("{}", encoding="utf-8")
+    write_bytes(base / "unet" / "diffusion_pytorch_model.safetensors", save({"conv_in.bias": np.zeros(1, np.float32)}))
     (base / "model_index.json").write_text('{"unet": ["diffusers", "UNet2DConditionModel"]}', encoding="utf-8")
     faces.mkdir()
     (faces / "x.onnx").write_bytes(b"x")

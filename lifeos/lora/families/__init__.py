@@ -1,6 +1,5 @@
 """Base model families: how a base is loaded, which modules carry a LoRA, what the loss is. One file a family."""
 
-import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Protocol
@@ -223,27 +222,25 @@ def get_family(name: str) -> Family:
 
 
 def base_hash(base: Path) -> str:
-    """Return one SHA-256 over a diffusers folder: ``model_index.json`` and every file of the components it names.
+    """Return one SHA-256 over a base: ``model_index.json`` and every file of its components that may be loaded.
 
-    What else lies in the folder (licences, build scripts) does not enter.
+    Where the folder lies does not enter, nor does what is not read: licences, build scripts, weights in a second format
+    or precision, a safety checker.
 
     Raises:
-        InputError: there is no readable ``model_index.json``, or a component's folder is absent.
+        InputError: the base is no folder, or not whole.
     """
+    from lifeos.lora.families.component_files import loaded_components, require_whole
+    from lifeos.lora.families.weight_files import holds_weights, is_weight_file, weight_files
+
     base = Path(base)
-    index = base / "model_index.json"
-    try:
-        named = json.loads(index.read_text(encoding="utf-8"))
-        components = sorted(name for name, value in named.items() if isinstance(value, list) and value[0])
-    except (OSError, ValueError, AttributeError, IndexError) as error:
-        raise InputError(f"{base}: accepted a base model folder with model_index.json, got none that can be read; "
-                         "next: check base") from error
-    files = [index]
-    for component in components:
+    require_whole(base)
+    files = [base / "model_index.json"]
+    for component in loaded_components(base):
         folder = base / component
-        if not folder.is_dir():
-            raise InputError(f"{base}: accepted a folder {component} as model_index.json names it, got none; "
-                             "next: fetch the base again")
-        files += [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")]
+        chosen = weight_files(folder) if holds_weights(component) else None
+        read = () if chosen is None else (*chosen.files, chosen.index)
+        files += [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
+                  and (path.name in read or not is_weight_file(path.name))]
     named_files = sorted((path.relative_to(base).as_posix(), path) for path in files)
     return hash_json([[name, hash_file(path)] for name, path in named_files])

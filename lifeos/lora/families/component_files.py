@@ -7,7 +7,8 @@ from typing import Any
 
 from lifeos.errors import InputError
 from lifeos.lora.families import Shape
-from lifeos.lora.safetensors_file import read_header
+from lifeos.lora.families.base_location import require_base
+from lifeos.lora.families.weight_files import NEVER_LOADED, holds_weights, weight_files, weight_headers
 
 # transformers 5 dropped the first part of a CLIP text model's names; published bases and LoRA files have it.
 _CLIP_PREFIX, _CLIP_PARTS = "text_model.", ("encoder.layers.", "embeddings.")
@@ -19,10 +20,11 @@ def read_config(base: Path, component: str, name: str = "config.json") -> dict[s
     Raises:
         InputError: it is absent or no JSON object.
     """
+    require_base(Path(base))
     path = Path(base) / component / name
     try:
         config = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, RecursionError) as error:
         raise InputError(f"{path}: accepted a diffusers config, got none that can be read; next: check base") from error
     if not isinstance(config, dict):
         raise InputError(f"{path}: accepted a mapping, got {type(config).__name__}; next: fetch the base again")
@@ -37,6 +39,37 @@ def has_component(base: Path, component: str) -> bool:
     """
     named = read_config(base, "", "model_index.json").get(component)
     return isinstance(named, list) and bool(named) and named[0] is not None
+
+
+def loaded_components(base: Path) -> list[str]:
+    """Return what ``model_index.json`` names and a family may load, sorted.
+
+    Raises:
+        InputError: there is no readable ``model_index.json``.
+    """
+    named = read_config(base, "", "model_index.json")
+    return sorted(name for name, value in named.items()
+                  if isinstance(value, list) and value and value[0] and name not in NEVER_LOADED)
+
+
+def require_whole(base: Path) -> None:
+    """Refuse a base of which something that would be loaded is absent, by configs and headers alone.
+
+    Raises:
+        InputError: a component's folder, config, weights or vocabulary is absent, a shard is absent or cut off.
+    """
+    for component in loaded_components(base):
+        folder = Path(base) / component
+        if not folder.is_dir():
+            raise InputError(f"{base}: accepted a folder {component} as model_index.json names it, got none; next: "
+                             f"fetch the base again, or null {component} there where the family can do without")
+        if holds_weights(component):
+            read_config(base, component)
+            weight_files(folder)
+        elif component == "scheduler":
+            read_config(base, component, "scheduler_config.json")
+        elif not any(path.is_file() for path in folder.iterdir()):
+            raise InputError(f"{folder}: accepted a tokenizer's files, got none; next: fetch the base again")
 
 
 def require_pipeline(base: Path, accepted: Iterable[str], family: str) -> None:
@@ -58,17 +91,17 @@ def component_modules(base: Path, components: Iterable[str], family: str) -> dic
     Names of CLIP text models begin with ``text_model.`` as published ones do, whatever wrote the file.
 
     Raises:
-        InputError: a component has no safetensors file or one that is not whole.
+        InputError: the base is not whole, or a component is absent that the family trains.
     """
+    require_whole(base)
     found: dict[str, Shape] = {}
     for component in components:
         folder = Path(base) / component
-        shards = sorted(folder.glob("*.safetensors"))
-        if not shards:
-            raise InputError(f"{folder}: accepted a base of family {family}, got no safetensors file there; "
+        if not folder.is_dir():
+            raise InputError(f"{folder}: accepted a base of family {family}, got no such component; "
                              "next: check base and family in the recipe")
-        for shard in shards:
-            for key, entry in read_header(shard).entries.items():
+        for header in weight_headers(folder):
+            for key, entry in header.entries.items():
                 if key.endswith(".weight") and len(entry.shape) in (2, 4) and "embedding" not in key.split(".")[-2]:
                     found[f"{component}.{published_name(component, key.removesuffix('.weight'))}"] = entry.shape
     return found
@@ -110,7 +143,7 @@ def load_component(kind: Any, base: Path, component: str, **types: Any) -> Any:
     folder = Path(base) / component
     try:
         model, info = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True,
-                                           output_loading_info=True, **types)
+                                           output_loading_info=True, **weight_files(folder).loading, **types)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError(f"{folder}: accepted {kind.__name__}, got {' '.join(str(error).split())[:200]}; "
                          "next: fetch the base again") from error

@@ -1,7 +1,7 @@
 """What is trained, on what, and how: one TOML file, every key checked, hashed without its paths (docs/recipe.md)."""
 
 from lifeos.lora.recipe.contradictions import Contradiction, contradictions
-from lifeos.lora.recipe.reading import find_folder, load_recipe, parse_recipe, read_recipe, recipe_keys
+from lifeos.lora.recipe.reading import find_base, find_folder, load_recipe, parse_recipe, read_recipe, recipe_keys
 from lifeos.lora.recipe.schema import Recipe, TargetPreset
 from lifeos.lora.recipe.sections import (
     CaptionShuffleSettings,
@@ -24,6 +24,7 @@ __all__ = [
     "ResolutionSettings",
     "TargetPreset",
     "contradictions",
+    "find_base",
     "find_folder",
     "load_recipe",
     "parse_recipe",

@@ -9,25 +9,31 @@ from typing import Any
 from pydantic import BaseModel, ValidationError
 
 from lifeos.errors import InputError
+from lifeos.lora.families.base_location import locate_base, refuse_base
 from lifeos.lora.recipe.schema import Recipe
 from lifeos.lora.recipe_support import require_supported
+from lifeos.settings import load_project
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, root: Path | None = None) -> Recipe:
     """Read and check a recipe that is to be trained.
 
     A relative folder that it names is looked for beside the recipe, then in each folder above it, so that a persona's
     recipe can name its own ``dataset`` and the project's ``models/tiny-base``.
 
+    Args:
+        path: the recipe.
+        root: of the checkout whose data folder holds converted bases; default this one.
+
     Raises:
-        InputError: what ``read_recipe`` raises, a folder that the recipe names is nowhere, or it asks for something
-            that training does not carry out.
+        InputError: what ``read_recipe`` raises, a folder that the recipe names is nowhere, its base is not ready, or it
+            asks for something that training does not carry out.
     """
     recipe = read_recipe(path)
     require_supported(recipe, str(path))
     found: dict[str, Any] = {
-        field: find_folder(Path(path), getattr(recipe, field), field) for field in ("base", "dataset")
-    }
+        "base": find_base(Path(path), recipe.base, root), "dataset": find_folder(Path(path), recipe.dataset, "dataset")
+    }  # fmt: skip
     for field in ("prior", "mask"):
         section = getattr(recipe, field)
         if section is not None and section.folder is not None:
@@ -69,6 +75,18 @@ def parse_recipe(values: Mapping[str, Any], path: Path) -> Recipe:
         return Recipe.model_validate(values)
     except ValidationError as error:
         raise InputError(f"{path}: {_complaint(error)}; next: edit {path.name}") from error
+
+
+def find_base(recipe: Path, named: Path, root: Path | None = None) -> Path:
+    """Return the folder of the base that a recipe names: a path beside the recipe or above it, or a hub id.
+
+    Raises:
+        InputError: it is nowhere, not fetched or not converted yet, or the settings below ``root`` cannot be read.
+    """
+    base = locate_base(named, recipe.resolve().parents, load_project(root).path("artifacts"))
+    if not base.is_dir():
+        refuse_base(base, f"{recipe}: base")
+    return base
 
 
 def find_folder(recipe: Path, named: Path, field: str) -> Path:

@@ -58,7 +58,7 @@ class Recipe(Section):
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
     base: Path
-    """Folder of the base model, diffusers layout."""
+    """The base model: a folder in diffusers layout, a single file that was converted, or a hub id in the cache."""
     dataset: Path
     """Folder of images with one caption file (``.txt``) each."""
     trigger: str = Field(min_length=1, pattern=r"^\S+$")
