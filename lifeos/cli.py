@@ -11,6 +11,7 @@ import typer
 from typer.exceptions import TyperException
 
 from lifeos import (
+    base_cli,
     caption_cli,
     champion_cli,
     compare_cli,
@@ -45,6 +46,7 @@ history_cli.app.command("reviews")(reviews_cli.show_reviews)
 app.add_typer(history_cli.app, name="history")
 app.add_typer(pods_cli.app, name="pod")
 app.add_typer(recipe_cli.app, name="recipe")
+app.add_typer(base_cli.app, name="base")
 app.add_typer(agent_cli.app, name="agent")
 app.add_typer(hooks_cli.app, name="hooks")
 

@@ -110,8 +110,9 @@ class Persona(_Strict):
     """A loaded persona; every path is resolved.
 
     ``base`` and the folders of face models and CLIP are relative to the root of the checkout (several personas share
-    them); recipe, prompts and champion are relative to the persona's folder. ``base`` is the folder that is loaded, also
-    of a hub id or a single file, and ``base_written`` what the file says; one that is not here is refused when read.
+    them); recipe, prompts and champion are relative to the persona's folder. ``base`` is the folder that is loaded,
+    also of a hub id or a single file, and ``base_written`` what the file says; one that is not here is refused when
+    it is read.
     """
 
     folder: Path

@@ -93,16 +93,29 @@ def refuse_base(base: Path, place: str = "") -> NoReturn:
     if is_hub:
         raise InputError(f"{place or 'base'}: accepted hub:OWNER/NAME or hub:OWNER/NAME@REVISION, got "
                          f"{HUB_PREFIX + written!r:.120}; next: correct base")
-    raise InputError(f"{place or base}: accepted a base (a folder in diffusers' layout, a .safetensors file, or "
-                     f"OWNER/NAME of the hub in its cache), got none{f' at {base}' if place else ''}; "
+    raise InputError(f"{place or base}: accepted a folder in diffusers' layout, a .safetensors file, or a hub id that is "
+                     f"in the cache, got none{f' at {base}' if place else ''}; "
                      "next: correct base, or lifeos base fetch OWNER/NAME")
 
 
+def refuse_pickle(file: Path) -> NoReturn:
+    """Say how to do without a pickle.
+
+    Raises:
+        InputError: always.
+    """
+    raise InputError(f"{file}: accepted a safetensors file, got a pickle, which can run code when it is read, refused "
+                     "unread; next: fetch the .safetensors file that its publisher offers in its place")
+
+
+def is_pickle(file: Path) -> bool:
+    """Return whether a file is a pickle by its name."""
+    return file.suffix.lower() in _PICKLES
+
+
 def _refuse_file(file: Path) -> NoReturn:
-    if file.suffix.lower() in _PICKLES:
-        raise InputError(f"{file}: accepted a .safetensors file, got {file.suffix}, a pickle that can run code when it "
-                         "is read, refused unread; next: fetch the .safetensors file that its publisher offers beside "
-                         "it")
+    if is_pickle(file):
+        refuse_pickle(file)
     raise InputError(f"{file}: accepted a single file that was converted, got one that was not, or that changed since; "
                      f"next: lifeos base convert {file} --like FOLDER")
 

@@ -138,7 +138,7 @@ def load_component(kind: Any, base: Path, component: str, **types: Any) -> Any:
     Raises:
         InputError: it cannot be read, or weights of it would be left random.
     """
-    _quiet()
+    quiet()
     read_config(base, component)
     folder = Path(base) / component
     try:
@@ -174,7 +174,8 @@ def image_reduction(vae_config: dict[str, Any]) -> int:
     return int(2 ** (len(vae_config.get("block_out_channels", [0])) - 1))
 
 
-def _quiet() -> None:
+def quiet() -> None:
+    """Turn off the warnings and progress bars of diffusers and transformers, which would stand between our lines."""
     import diffusers.utils.logging
     import transformers.utils.logging
 
