@@ -6,7 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
-from lifeos.cli_options import Artifacts, Json, artifacts_path
+from lifeos.cli_options import Json, artifacts_path
 from lifeos.errors import InputError
 
 app = typer.Typer(help="Show a base model, or make one ready: fetched or converted.", no_args_is_help=True)
@@ -17,13 +17,12 @@ SCHEMA = "lifeos.base/1"
 @app.command("show")
 def show(
     base: Annotated[str, typer.Argument(help="Folder, converted file or hub id.", metavar="BASE")],
-    artifacts: Artifacts = None,
     as_json: Json = False,
 ) -> int:
     """Print where a base lies, what is loaded of it and its hash; refuses one that is not whole."""
     from lifeos.lora.families.base_location import refuse_base
 
-    folder = _located(base, artifacts)
+    folder = _located(base)
     if not folder.is_dir():
         refuse_base(folder)
     return _told(_described(folder), as_json)
@@ -35,17 +34,16 @@ def convert(
     like: Annotated[
         str, typer.Option("--like", help="Folder or hub id with configs and vocabularies.", metavar="BASE")
     ],
-    artifacts: Artifacts = None,
     as_json: Json = False,
 ) -> int:
     """Convert a checkpoint in the layout of its authors, once, so that recipe and persona can name the file."""
     from lifeos.lora.families.base_location import refuse_base
     from lifeos.lora.families.single_file import convert_single_file
 
-    folder = _located(like, artifacts)
+    folder = _located(like)
     if not folder.is_dir():
         refuse_base(folder, "--like")
-    done = convert_single_file(file, folder, artifacts_path(artifacts))
+    done = convert_single_file(file, folder, artifacts_path(None))
     facts = {"made": done.made, "family": done.family, "from_file": list(done.from_file)}
     return _told({**_described(done.folder), **facts}, as_json)
 
@@ -70,11 +68,11 @@ def fetch(
     return _told(_described(fetch_base(named, tell)), as_json)
 
 
-def _located(base: str, artifacts: str | None) -> Path:
+def _located(base: str) -> Path:
     from lifeos.lora.families.base_location import locate_base
     from lifeos.settings import project_root
 
-    return locate_base(Path(base), [Path.cwd(), project_root()], artifacts_path(artifacts))
+    return locate_base(Path(base), [Path.cwd(), project_root()], artifacts_path(None))
 
 
 def _described(folder: Path) -> dict[str, Any]:

@@ -93,8 +93,8 @@ def refuse_base(base: Path, place: str = "") -> NoReturn:
     if is_hub:
         raise InputError(f"{place or 'base'}: accepted hub:OWNER/NAME or hub:OWNER/NAME@REVISION, got "
                          f"{HUB_PREFIX + written!r:.120}; next: correct base")
-    raise InputError(f"{place or base}: accepted a folder in diffusers' layout, a .safetensors file, or a hub id that is "
-                     f"in the cache, got none{f' at {base}' if place else ''}; "
+    raise InputError(f"{place or base}: accepted a folder in diffusers' layout, a .safetensors file, or a hub id that "
+                     f"is in the cache, got none{f' at {base}' if place else ''}; "
                      "next: correct base, or lifeos base fetch OWNER/NAME")
 
 

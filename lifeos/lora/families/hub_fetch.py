@@ -49,7 +49,7 @@ def fetch_base(name: HubName, tell: Callable[[list[str]], None] = lambda _: None
         InputError: the hub cannot be asked or says no, or the repository is no whole base.
     """
     from huggingface_hub import HfApi, hf_hub_download, snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError, OfflineModeIsEnabled
+    from huggingface_hub.errors import OfflineModeIsEnabled
 
     try:
         info: Any = HfApi().model_info(name.repository, revision=name.revision)
@@ -63,9 +63,11 @@ def fetch_base(name: HubName, tell: Callable[[list[str]], None] = lambda _: None
         folder = Path(snapshot_download(name.repository, revision=name.revision, allow_patterns=wanted))
     except OfflineModeIsEnabled as error:
         raise InputError(f"{name}: accepted a network, got HF_HUB_OFFLINE; next: unset it") from error
-    except (HfHubHTTPError, OSError, ValueError) as error:
-        # The client's own messages carry addresses; only the kind of error is passed on.
-        raise InputError(f"{name}: accepted a repository that the hub gives out, got {type(error).__name__}; next: check "
-                         "name and network, and for a guarded one accept its licence and set HF_TOKEN") from error
+    except InputError:
+        raise
+    # Whatever the client's transport raises; its messages carry addresses and headers, so only the kind is passed on.
+    except Exception as error:
+        raise InputError(f"{name}: accepted a repository that the hub gives out, got {type(error).__name__}; next: "
+                         "check name and network, and for a guarded one accept its licence and set HF_TOKEN") from error
     require_whole(folder)
     return folder

@@ -1,8 +1,8 @@
 """Bases in the layout of their authors: the names of their own code, written from diffusers' names the other way.
 
 Sources: CompVis/stable-diffusion ``ldm/modules/diffusionmodules/{openaimodel,model}.py``, mlfoundations/open_clip
-``transformer.py``, Stability-AI/sd3-ref ``mmditx.py``, black-forest-labs/flux ``modules/layers.py``. diffusers knows the
-way from these names to its own; nothing of it is used here, so that a mistake of either shows.
+``transformer.py``, Stability-AI/sd3-ref ``mmditx.py``, black-forest-labs/flux ``modules/layers.py``. diffusers knows
+the way from these names to its own; nothing of it is used here, so that a mistake of either shows.
 """
 
 import json
@@ -76,7 +76,7 @@ def autoencoder_name(name, last):
     name = re.sub(r"mid_block\.resnets\.(\d+)", lambda found: f"mid.block_{int(found[1]) + 1}", name)
     name = re.sub(r"down_blocks\.(\d+)\.resnets\.(\d+)", r"down.\1.block.\2", name)
     name = re.sub(r"down_blocks\.(\d+)\.downsamplers\.0", r"down.\1.downsample", name)
-    name = re.sub(r"up_blocks\.(\d+)\.resnets\.(\d+)", lambda found: f"up.{last - int(found[1])}.block.{found[2]}", name)
+    name = re.sub(r"up_blocks\.(\d+)\.resnets\.(\d+)", lambda at: f"up.{last - int(at[1])}.block.{at[2]}", name)
     return re.sub(r"up_blocks\.(\d+)\.upsamplers\.0", lambda found: f"up.{last - int(found[1])}.upsample", name)
 
 
