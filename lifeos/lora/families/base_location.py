@@ -125,15 +125,15 @@ def cached_snapshot(name: HubName) -> Path | None:
 
     A file that the cache links to is read through the link; on systems without links the cache holds the file itself.
     """
-    from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import LocalEntryNotFoundError
+    from huggingface_hub import try_to_load_from_cache
+    from huggingface_hub.errors import HFValidationError
 
+    # Not its snapshot_download: that calls a folder incomplete which lacks what nobody asked for.
     try:
-        folder = Path(snapshot_download(name.repository, revision=name.revision, local_files_only=True))
-    except (LocalEntryNotFoundError, OSError, ValueError):
+        index = try_to_load_from_cache(name.repository, "model_index.json", revision=name.revision)
+    except HFValidationError:
         return None
-    # Other programs put single files of a repository there, a config or a tokenizer.
-    return folder if (folder / "model_index.json").is_file() else None
+    return Path(index).parent if isinstance(index, str) else None
 
 
 def conversions_folder(artifacts: Path) -> Path:
