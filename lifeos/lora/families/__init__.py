@@ -241,6 +241,6 @@ def base_hash(base: Path) -> str:
         chosen = weight_files(folder) if holds_weights(component) else None
         read = () if chosen is None else (*chosen.files, chosen.index)
         files += [path for path in folder.rglob("*") if path.is_file() and not path.name.startswith(".")
-                  and (path.name in read or not is_weight_file(path.name))]
+                  and ((path.name in read and path.parent == folder) or not is_weight_file(path.name))]
     named_files = sorted((path.relative_to(base).as_posix(), path) for path in files)
     return hash_json([[name, hash_file(path)] for name, path in named_files])

@@ -103,7 +103,11 @@ def convert_single_file(file: Path, like: Path, artifacts: Path) -> Conversion:
         InputError: the file is a pickle, not whole, a LoRA or of no known family; ``like`` is of another family, or
             lacks something; shapes disagree; the disk has too little room or cannot be written.
     """
+    from filelock import FileLock
+
     header = _read(file)
+    # Before the hash: a file that changes meanwhile must not pass for the one that was converted.
+    state = file_state(file)
     family = _family_of(file, header.entries)
     layout = LAYOUTS[family]
     from_file = tuple(name for name, prefixes in layout.parts.items()
@@ -113,16 +117,17 @@ def convert_single_file(file: Path, like: Path, artifacts: Path) -> Conversion:
                      "like": [[name, hash_file(like / name)] for name in copied]})
     folder = conversions_folder(artifacts) / key[:32]
     made = False
-    if not folder.is_dir():
-        with _made_whole(folder, file.stat().st_size) as part:
-            for name in copied:
-                (part / name).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copyfile(like / name, part / name)
-            _convert(file, like, layout, from_file, header, part)
-            require_whole(part)
-        made = True
-    state = {"file": file_state(file), "folder": folder.name, "path": str(file.resolve()), "from_file": list(from_file)}
-    write_json(conversion_record(file, artifacts), state)
+    folder.parent.mkdir(parents=True, exist_ok=True)
+    with FileLock(str(folder.with_name(f".{folder.name}.lock"))):
+        if not folder.is_dir():
+            with _made_whole(folder, file.stat().st_size) as part:
+                for name in copied:
+                    (part / name).parent.mkdir(parents=True, exist_ok=True)
+                    shutil.copyfile(like / name, part / name)
+                _convert(file, like, layout, from_file, header, part)
+                require_whole(part)
+            made = True
+    write_json(conversion_record(file, artifacts), {"file": state, "folder": folder.name, "path": str(file.resolve())})
     return Conversion(folder, family, from_file, made)
 
 
@@ -172,7 +177,7 @@ def _copied_files(like: Path, layout: Layout, family: str, from_file: Collection
                 kept = (*chosen.files, chosen.index)
         names += [path.relative_to(like).as_posix() for path in folder.rglob("*")
                   if path.is_file() and not path.name.startswith(".")
-                  and (path.name in kept or not is_weight_file(path.name))]
+                  and ((path.name in kept and path.parent == folder) or not is_weight_file(path.name))]
     return sorted(names)
 
 
@@ -186,29 +191,25 @@ def _weights_beside(folder: Path, component: str, file: Path) -> Any:
 
 @contextmanager
 def _made_whole(folder: Path, size: int) -> Iterator[Path]:
-    from filelock import FileLock
-
-    folder.parent.mkdir(parents=True, exist_ok=True)
     part = folder.with_name(f".{folder.name}.part")
-    with FileLock(str(folder.with_name(f".{folder.name}.lock"))):
-        # What a killed conversion left; whoever holds the lock is alone with it.
+    # What a killed conversion left; whoever holds the lock is alone with it.
+    shutil.rmtree(part, ignore_errors=True)
+    free = shutil.disk_usage(folder.parent).free
+    if free < size:
+        raise InputError(f"{folder.parent}: accepted {size / 2**30:.1f} GiB free for the converted base, got "
+                         f"{free / 2**30:.1f}; next: make room, or artifacts in lifeos.toml on another disk")
+    try:
+        part.mkdir()
+        yield part
+        for path in part.rglob("*"):
+            _sync(path)
+        part.rename(folder)
+        sync_folder(folder.parent)
+    except OSError as error:
+        raise InputError(f"{folder.parent}: accepted a folder that can be written, got {error.strerror or error}; "
+                         "next: make room, then the same command again") from error
+    finally:
         shutil.rmtree(part, ignore_errors=True)
-        free = shutil.disk_usage(folder.parent).free
-        if free < size:
-            raise InputError(f"{folder.parent}: accepted {size / 2**30:.1f} GiB free for the converted base, got "
-                             f"{free / 2**30:.1f}; next: make room, or artifacts in lifeos.toml on another disk")
-        try:
-            part.mkdir()
-            yield part
-            for path in part.rglob("*"):
-                _sync(path)
-            part.rename(folder)
-            sync_folder(folder.parent)
-        except OSError as error:
-            raise InputError(f"{folder.parent}: accepted a folder that can be written, got {error.strerror or error}; "
-                             "next: make room, then the same command again") from error
-        finally:
-            shutil.rmtree(part, ignore_errors=True)
 
 
 def _sync(path: Path) -> None:

@@ -3,12 +3,13 @@
 import shutil
 import unicodedata
 
+import numpy as np
 import pytest
 
 from lifeos.errors import InputError
 from lifeos.lora.dataset import read_dataset
 from lifeos.lora.dataset_lint.tokens import read_tokenizers
-from lifeos.lora.safetensors_file import read_header
+from lifeos.lora.safetensors_file import encode
 from lifeos.lora.train import train_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -28,7 +29,7 @@ def test_an_unreadable_picture_in_the_middle_is_named_and_nothing_is_half_cached
         with pytest.raises(InputError, match=r"0002\.png: accepted a picture, got .*; next: replace") as caught:
             train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
         assert "\n" not in str(caught.value)
-        assert not list((tmp_path / "run").rglob("conditioning-*"))
+        assert not [*(tmp_path / "run").rglob("latents-*"), *(tmp_path / "run").rglob("text-*")]
         assert not (tmp_path / "x.safetensors").exists()
     (folder / "0002.png").write_bytes(whole)
     recipe = recipe.model_copy(update={"steps": 1})
@@ -115,20 +116,18 @@ def test_a_checkpoint_that_a_full_disk_left_empty_is_passed_over(recipe, tmp_pat
     assert (resumed.resumed_from, resumed.path.read_bytes()) == (2, whole.path.read_bytes())
 
 
-@pytest.mark.parametrize("damage", ["empty", "cut", "without text"])
-def test_cached_conditioning_that_is_not_whole_is_computed_again(recipe, tmp_path, damage):
-    with pytest.raises(KilledError):
-        train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run", killed)
-    cached = next((tmp_path / "run").rglob("conditioning-*.safetensors"))
-    good = cached.read_bytes()
-    if damage == "without text":
-        from lifeos.lora.safetensors_file import encode
-
-        cached.write_bytes(encode({"latents": ("F32", read_header(cached).read()["latents"])}, {}))
-    else:
-        cached.write_bytes(good[:0] if damage == "empty" else good[:-7])
-    train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
-    undamaged = train_lora(recipe, tmp_path / "y.safetensors", tmp_path / "other")
-    assert (tmp_path / "x.safetensors").read_bytes() == undamaged.path.read_bytes()
-    again = list((tmp_path / "run").rglob("conditioning-*.safetensors"))
-    assert not again or again[0].read_bytes() == good
+@pytest.mark.parametrize("what", ["latents", "text"])
+@pytest.mark.parametrize("damage", ["empty", "cut", "other names"])
+def test_a_kept_file_that_is_not_whole_is_computed_again(recipe, tmp_path, what, damage):
+    recipe = recipe.model_copy(update={"steps": 2})
+    good = train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run").path.read_bytes()
+    kept = next((tmp_path / "run").rglob(f"{what}-*.safetensors"))
+    whole = kept.read_bytes()
+    other = encode({"other": ("F32", np.zeros(1, np.float32))}, {})
+    kept.write_bytes({"empty": b"", "cut": whole[:-7], "other names": other}[damage])
+    for path in (tmp_path / "run").glob("*.json"):
+        path.unlink()
+    (tmp_path / "x.safetensors").unlink()
+    again = train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
+    assert not again.reused
+    assert (again.path.read_bytes(), kept.read_bytes()) == (good, whole)

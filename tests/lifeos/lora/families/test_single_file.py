@@ -157,6 +157,7 @@ def test_a_pickle_is_refused_unread_with_the_way_out(bases, tmp_path, name):
 def damaged(tensors, damage):
     """(The tensors of an SDXL file with something wrong, how the refusal reads)."""
     lost = "model.diffusion_model.middle_block.1.proj_in.weight"
+    first = "model.diffusion_model.input_blocks.0.0.weight"
     of_text = "conditioner.embedders.1.model.ln_final.weight"
     return {
         "no text norm": ({name: array for name, array in tensors.items() if name != of_text},
@@ -165,6 +166,7 @@ def damaged(tensors, damage):
                           "got a file without some of them"),
         "a layer more": ({**tensors, "model.diffusion_model.input_blocks.9.0.in_layers.2.weight": tensors[lost]},
                          r"got unet of \d+ numbers where they make \d+"),
+        "inpainting": ({**tensors, first: np.zeros((16, 9, 3, 3), np.float16)}, "accepted the tensors that the"),
         "another width": ({**tensors, lost: tensors[lost][:4]}, "accepted the tensors that the configs of"),
         "a LoRA": ({"lora_unet_x.lora_up.weight": tensors[lost]}, "got a LoRA"),
         "SD2": ({"model.diffusion_model.input_blocks.0.0.weight": tensors[lost],
@@ -173,8 +175,8 @@ def damaged(tensors, damage):
     }[damage]  # fmt: skip
 
 
-@pytest.mark.parametrize("damage", ["no projection", "no text norm", "a layer more", "another width", "a LoRA", "SD2",
-                                    "something else"])  # fmt: skip
+@pytest.mark.parametrize("damage", ["no projection", "no text norm", "a layer more", "inpainting", "another width",
+                                    "a LoRA", "SD2", "something else"])  # fmt: skip
 def test_a_file_that_is_no_such_model_is_refused_and_leaves_nothing(bases, originals, tmp_path, damage):
     tensors, said = damaged(load_file(originals["sdxl"]), damage)
     save_file(tensors, tmp_path / "x.safetensors")
@@ -183,6 +185,13 @@ def test_a_file_that_is_no_such_model_is_refused_and_leaves_nothing(bases, origi
     assert "\n" not in str(caught.value)
     left = [path for path in (tmp_path / "artifacts").rglob("*") if path.suffix != ".lock" and path.is_file()]
     assert left == []
+
+
+def test_eight_bits_are_refused(bases, tmp_path):
+    header = json.dumps({"double_blocks.0.x": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}).encode()
+    (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"abcd")
+    with pytest.raises(InputError, match="of unknown type 'F8_E4M3'"):
+        convert_single_file(tmp_path / "x.safetensors", bases["flux"], tmp_path / "artifacts")
 
 
 @pytest.mark.parametrize(("like", "said"), [

@@ -100,6 +100,8 @@ def test_a_second_format_or_precision_beside_the_first_is_neither_read_nor_hashe
     for component, stem in (("unet", "diffusion_pytorch_model"), ("text_encoder", "model")):
         for name in (f"{stem}.fp16.safetensors", f"{stem}.bin", "pytorch_model.bin", f"{stem}.non_ema.safetensors"):
             (base / component / name).write_bytes(b"not read")
+        (base / component / "onnx").mkdir()
+        (base / component / "onnx" / f"{stem}.safetensors").write_bytes(b"not read")
     assert kind.modules(base) == kind.modules(bases["sd15"])
     assert base_hash(base) == base_hash(bases["sd15"])
     kind.load(base)
