@@ -25,7 +25,7 @@ from lifeos.lora.families.base_location import (
     require_base,
 )
 from lifeos.lora.families.component_files import loaded_components, quiet, read_config, require_whole
-from lifeos.lora.families.weight_files import NEVER_LOADED, holds_weights, is_weight_file, weight_files
+from lifeos.lora.families.weight_files import holds_weights, is_weight_file, weight_files
 from lifeos.lora.safetensors_file import NotSafetensorsError, TensorFile, read_header
 
 CONVERSION_REVISION = 1
@@ -110,9 +110,16 @@ def convert_single_file(file: Path, like: Path, artifacts: Path) -> Conversion:
     state = file_state(file)
     family = _family_of(file, header.entries)
     layout = LAYOUTS[family]
+    _require_configs(like, layout, family, file)
+    # A part that the folder does without stays out: of SD3 often T5.
+    wanted = loaded_components(like)
     from_file = tuple(name for name, prefixes in layout.parts.items()
-                      if any(key.startswith(prefixes) for key in header.entries))  # fmt: skip
-    copied = _copied_files(like, layout, family, from_file, file)
+                      if name in wanted and any(key.startswith(prefixes) for key in header.entries))  # fmt: skip
+    denoiser = next(iter(layout.parts))
+    if denoiser not in from_file:
+        raise InputError(f"{file}: accepted a {denoiser} under {' or '.join(layout.parts[denoiser])}, got none that "
+                         f"{like} describes; next: choose another file")
+    copied = _copied_files(like, from_file, file)
     key = hash_json({"revision": CONVERSION_REVISION, "file": hash_file(file),
                      "like": [[name, hash_file(like / name)] for name in copied]})
     folder = conversions_folder(artifacts) / key[:32]
@@ -156,13 +163,16 @@ def _family_of(file: Path, names: Collection[str]) -> str:
                      "next: choose another file")
 
 
-def _copied_files(like: Path, layout: Layout, family: str, from_file: Collection[str], file: Path) -> list[str]:
-    """Return the files of ``like`` that the new folder takes over, as sorted relative names."""
+def _require_configs(like: Path, layout: Layout, family: str, file: Path) -> None:
     require_base(like)
     got = read_config(like, "", "model_index.json").get("_class_name")
     if got != layout.pipeline:
         raise InputError(f"{like}: accepted the configs of {family} ({layout.pipeline}), which {file.name} is, got "
                          f"{str(got)[:80]}; next: --like a folder of that family")
+
+
+def _copied_files(like: Path, from_file: Collection[str], file: Path) -> list[str]:
+    """Return the files of ``like`` that the new folder takes over, as sorted relative names."""
     names = ["model_index.json"]
     for component in loaded_components(like):
         folder = like / component
@@ -191,6 +201,8 @@ def _weights_beside(folder: Path, component: str, file: Path) -> Any:
 
 @contextmanager
 def _made_whole(folder: Path, size: int) -> Iterator[Path]:
+    from safetensors import SafetensorError
+
     part = folder.with_name(f".{folder.name}.part")
     # What a killed conversion left; whoever holds the lock is alone with it.
     shutil.rmtree(part, ignore_errors=True)
@@ -205,8 +217,9 @@ def _made_whole(folder: Path, size: int) -> Iterator[Path]:
             _sync(path)
         part.rename(folder)
         sync_folder(folder.parent)
-    except OSError as error:
-        raise InputError(f"{folder.parent}: accepted a folder that can be written, got {error.strerror or error}; "
+    except (OSError, SafetensorError) as error:
+        got = (error.strerror if isinstance(error, OSError) else None) or error
+        raise InputError(f"{folder.parent}: accepted a folder that can be written, got {got}; "
                          "next: make room, then the same command again") from error
     finally:
         shutil.rmtree(part, ignore_errors=True)
@@ -231,11 +244,12 @@ def _convert(
     if not is_accelerate_available():
         # Without it diffusers leaves what a file lacks random, with it empty, which shows.
         raise InputError("conversion: accepted an environment with accelerate, got none; next: pip install accelerate")
-    components = {*loaded_components(like), *NEVER_LOADED} & set(read_config(like, "", "model_index.json"))
+    index = read_config(like, "", "model_index.json")
     types = {name: _type_of(header, layout.parts[name]) for name in from_file}
     # One type for all is what it takes; of several the widest holds every value of the others.
     loaded = {"torch_dtype": getattr(torch, _widest(types.values()))}
-    absent = dict.fromkeys(name for name in components if name not in from_file and name != "scheduler")
+    absent = dict.fromkeys(name for name, value in index.items()
+                           if isinstance(value, list) and name not in (*from_file, "scheduler"))  # fmt: skip
     try:
         pipeline = getattr(diffusers, layout.pipeline).from_single_file(
             str(file), config=str(like), local_files_only=True, **loaded, **absent)

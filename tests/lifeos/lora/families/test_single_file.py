@@ -187,6 +187,23 @@ def test_a_file_that_is_no_such_model_is_refused_and_leaves_nothing(bases, origi
     assert left == []
 
 
+def test_a_part_that_the_folder_does_without_stays_out(originals, tmp_path):
+    from lifeos.lora.families.random_base import write_stable_diffusion_3
+
+    like = write_stable_diffusion_3(tmp_path / "without", 0, with_t5=False)
+    done = convert_single_file(originals["sd3"], like, tmp_path / "artifacts")
+    assert done.from_file == ("transformer", "vae", "text_encoder", "text_encoder_2")
+    assert loaded_components(done.folder) == loaded_components(like)
+
+
+def test_a_denoiser_without_its_prefix_is_not_taken_from_the_folder_instead(bases, originals, tmp_path):
+    tensors = load_file(originals["sdxl"])
+    tensors = {name.removeprefix("model.diffusion_model."): array for name, array in tensors.items()}
+    save_file(tensors, tmp_path / "bare.safetensors")
+    with pytest.raises(InputError, match=r"accepted a unet under model\.diffusion_model\., got none"):
+        convert_single_file(tmp_path / "bare.safetensors", bases["sdxl"], tmp_path / "artifacts")
+
+
 def test_eight_bits_are_refused(bases, tmp_path):
     header = json.dumps({"double_blocks.0.x": {"dtype": "F8_E4M3", "shape": [4], "data_offsets": [0, 4]}}).encode()
     (tmp_path / "x.safetensors").write_bytes(len(header).to_bytes(8, "little") + header + b"abcd")
@@ -241,6 +258,16 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(bases, originals, tmp_path, 
 
     monkeypatch.setattr(single_file.shutil, "copyfile", full)
     with pytest.raises(InputError, match="got No space left on device; next: make room"):
+        convert_single_file(originals["sd15"], bases["sd15"], tmp_path / "artifacts")
+    assert not [path for path in (tmp_path / "artifacts" / "bases").iterdir() if path.is_dir()]
+    def full_in_the_library(*_, **__):
+        from safetensors import SafetensorError
+
+        raise SafetensorError("I/O error: No space left on device (os error 28)")
+
+    monkeypatch.undo()
+    monkeypatch.setattr("safetensors.torch.save_file", full_in_the_library)
+    with pytest.raises(InputError, match=r"got .*No space left on device.*; next: make room"):
         convert_single_file(originals["sd15"], bases["sd15"], tmp_path / "artifacts")
     assert not [path for path in (tmp_path / "artifacts" / "bases").iterdir() if path.is_dir()]
     usage = types.SimpleNamespace(free=10)
