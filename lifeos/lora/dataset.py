@@ -1,6 +1,7 @@
 """Training images and their captions, read and checked before anything heavy is imported."""
 
 import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -121,7 +122,7 @@ def read_prior(folder: Path, caption: str | None, trigger: str) -> list[Example]
     examples = []
     for image in _pictures(Path(folder), "check prior.folder"):
         text = _read_caption(image.with_suffix(".txt")) if caption is None else caption
-        if _count(trigger, text):
+        if trigger_count(text, trigger):
             raise InputError(f"{image}: accepted a caption without the trigger {trigger!r}, got {text!r:.80}; next: "
                              f"edit {image.stem}.txt, or keep the persona's pictures out of prior.folder")
         examples.append(Example(image, text, hash_file(image), prior=True))
@@ -186,12 +187,19 @@ def read_pixels(image: Path, width: int, height: int) -> Any:
     return np.asarray(fit_picture(read_picture(image), width, height), dtype=np.uint8)
 
 
+def trigger_count(text: str, trigger: str) -> int:
+    """Return how often the trigger stands in a text as a word of its own."""
+    # An accent may be a letter's own or a sign behind it; tokenizers bring both to the first form.
+    text, word = unicodedata.normalize("NFC", text), unicodedata.normalize("NFC", trigger)
+    return len(re.findall(rf"(?<!\w){re.escape(word)}(?!\w)", text))
+
+
 def _read_folder(folder: Path, trigger: str, check: str) -> list[Example]:
     examples = []
     for image in _pictures(folder, check):
         path = image.with_suffix(".txt")
         caption = _read_caption(path)
-        count = _count(trigger, caption)
+        count = trigger_count(caption, trigger)
         if count != 1:
             raise InputError(f"{path}: accepted the trigger {trigger!r} exactly once, got it {count} times; "
                              f"next: edit {path.name}")
@@ -228,10 +236,6 @@ def _hashed(example: Example) -> list[Any]:
     if example.mask_hash is not None:
         said["mask"] = example.mask_hash
     return [example.image_hash, example.caption, *([said] if said else [])]
-
-
-def _count(trigger: str, caption: str) -> int:
-    return len(re.findall(rf"(?<!\w){re.escape(trigger)}(?!\w)", caption))
 
 
 def _read_caption(path: Path) -> str:

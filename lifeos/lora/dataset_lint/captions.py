@@ -1,10 +1,10 @@
 """Caption files: there, readable, with the trigger once and nothing that should be the trigger's."""
 
-import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from lifeos.lora.dataset import trigger_count
 from lifeos.lora.dataset_lint.finding import Finding
 from lifeos.lora.dataset_lint.folder import DatasetFolder
 from lifeos.lora.dataset_lint.rules import rule_book
@@ -85,11 +85,6 @@ def length_findings(caption: Caption, tokenizers: Sequence[CaptionTokenizer]) ->
     count, tokenizer = max(over, key=lambda pair: pair[0] - pair[1].limit)
     fix = f"shorten {caption.path.name} by {count - tokenizer.limit} tokens or more"
     return [Finding("caption_long", caption.path, f"{count} tokens", fix, f"{tokenizer.name}: {tokenizer.limit}")]
-
-
-def trigger_count(text: str, trigger: str) -> int:
-    """Return how often the trigger stands in a text as a word of its own, as training counts it."""
-    return len(re.findall(rf"(?<!\w){re.escape(trigger)}(?!\w)", text))
 
 
 def shown(text: str) -> str:

@@ -1,3 +1,5 @@
+import unicodedata
+
 import numpy as np
 import pytest
 from PIL import Image
@@ -129,3 +131,8 @@ def test_pictures_of_subfolders_count_as_training_images(tmp_path):
     write(tmp_path / "inner", "0001", None)
     assert [path.name for path in pictures_below(tmp_path)] == ["0002.png", "0001.png"]
     assert pictures_below(tmp_path / "absent") == []
+
+
+def test_an_accent_is_the_same_letter_however_it_is_written(tmp_path):
+    write(tmp_path, "0001", unicodedata.normalize("NFD", "photo of zéph, smiling"))
+    assert len(read_dataset(tmp_path, unicodedata.normalize("NFC", "zéph"))) == 1

@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lifeos.errors import InputError
-from lifeos.lora.dataset import read_dataset
-from lifeos.lora.dataset_lint.captions import Caption, caption_findings, length_findings, read_captions, trigger_count
+from lifeos.lora.dataset import read_dataset, trigger_count
+from lifeos.lora.dataset_lint.captions import Caption, caption_findings, length_findings, read_captions
 from lifeos.lora.dataset_lint.folder import read_folder
 from lifeos.lora.dataset_lint.tokens import CaptionTokenizer
 from lifeos.lora.dataset_lint.words import WordCheck, word_book
