@@ -6,7 +6,10 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 KeyFormat = Literal["diffusers", "peft", "kohya"]
-Part = Literal["down", "up", "alpha"]
+Part = Literal["down", "up", "alpha", "magnitude"]
+
+KOHYA_MAGNITUDE = ".dora_scale"
+"""Ending of a DoRA magnitude as LyCORIS, ComfyUI and A1111 name it; diffusers and peft write the others."""
 
 # The attention processors of old diffusers put the projection's name before "_lora" and drop the ".0" of to_out.
 _OLD_PROJECTION = re.compile(r"^(?P<stem>.+?)(?:\.processor)?\.(?P<projection>to_q|to_k|to_v|to_out)_lora$")
@@ -24,13 +27,21 @@ _ENDINGS: tuple[tuple[str, Part], ...] = (
     (".down.weight", "down"),
     (".up.weight", "up"),
     (".alpha", "alpha"),
+    (".lora_magnitude_vector", "magnitude"),
+    (".lora_magnitude_vector.weight", "magnitude"),
+    (".lora_magnitude_vector.default", "magnitude"),
+    (".lora_magnitude_vector.default.weight", "magnitude"),
+    (KOHYA_MAGNITUDE, "magnitude"),
 )
 _PEFT_PREFIX = "base_model.model."
 
 
 @dataclass
 class ModuleKeys:
-    """The tensor names that make up one LoRA module; ``alpha`` is absent in most diffusers files."""
+    """The tensor names that make up one LoRA module.
+
+    ``alpha`` is absent in most diffusers files, ``magnitude`` in everything but DoRA.
+    """
 
     name: str
     parts: dict[Part, str] = field(default_factory=dict)

@@ -11,8 +11,9 @@ import numpy as np
 import numpy.typing as npt
 
 from evals.content_hash import hash_file
+from lifeos.errors import InputError
 from lifeos.lora.families import Family, Shape
-from lifeos.lora.key_formats import KeyReading, read_keys
+from lifeos.lora.key_formats import KOHYA_MAGNITUDE, KeyReading, read_keys
 from lifeos.lora.safetensors_file import read_header
 
 
@@ -25,12 +26,14 @@ class LoraModule:
         down: A, float32 ``[rank, in]`` or ``[rank, in, kh, kw]``.
         up: B, float32 ``[out, rank]`` or ``[out, rank, 1, 1]``.
         alpha: as a loader would take it: tensor, then adapter metadata, then the rank.
+        magnitude: DoRA's, float32 ``[out]``: the norm that each row of the changed weight is given; None without DoRA.
     """
 
     name: str
     down: npt.NDArray[np.float32]
     up: npt.NDArray[np.float32]
     alpha: float
+    magnitude: npt.NDArray[np.float32] | None = None
 
     @property
     def rank(self) -> int:
@@ -47,7 +50,14 @@ class LoraModule:
         return (self.up.shape[0], *self.down.shape[1:])
 
     def delta(self) -> npt.NDArray[np.float32]:
-        """Return scale · B · A in ``weight_shape()``."""
+        """Return scale · B · A in ``weight_shape()``.
+
+        Raises:
+            InputError: there is a magnitude, which this alone would leave out.
+        """
+        if self.magnitude is not None:
+            raise InputError(f"{self.name}: accepted a LoRA without DoRA, got a magnitude, which sampling would drop; "
+                             "next: choose a LoRA trained without DoRA")
         up = self.up.reshape(self.up.shape[0], self.rank)
         product = up @ self.down.reshape(self.rank, -1)
         return (self.scale * product).astype(np.float32).reshape(self.weight_shape())
@@ -140,9 +150,14 @@ def read_lora(path: Path, family: Family, base_modules: Mapping[str, Shape]) -> 
                 value = tensors[module.parts["alpha"]]
                 reason = None if value.size == 1 else "has an alpha that is not one number"
                 alpha = float(value.reshape(-1)[0]) if value.size == 1 else math.nan
+        magnitude = None
+        if reason is None and "magnitude" in module.parts:
+            key = module.parts["magnitude"]
+            magnitude = _read_magnitude(key, tensors[key], up.shape[0])
+            reason = f"has a magnitude {tensors[key].shape}, not one an output" if magnitude is None else None
         if reason is None:
             modules[name] = LoraModule(name, down.astype(np.float32, copy=False), up.astype(np.float32, copy=False),
-                                       alpha)
+                                       alpha, magnitude)
         else:
             broken[name] = reason
     return LoraFile(Path(path), hash_file(path), container.metadata, keys, modules, broken, tensors)
@@ -156,3 +171,18 @@ def _why_no_pair(down: npt.NDArray[Any], up: npt.NDArray[Any]) -> str | None:
     if up.shape[1] != down.shape[0] or up.shape[2:] not in ((), (1, 1)):
         return f"has ranks that disagree: {down.shape} and {up.shape}"
     return None
+
+
+def _read_magnitude(key: str, tensor: npt.NDArray[Any], out: int) -> npt.NDArray[np.float32] | None:
+    """Return ``[out]``, or None where the tensor is no norm of each output.
+
+    peft holds ``[out]`` for a linear layer and ``[1, out, 1, 1]`` for a convolution. ``dora_scale`` is
+    ``[out, 1, ...]``; LyCORIS also trains ``[1, in, ...]``, a norm of each input, which peft's layers do not know.
+    """
+    if not np.issubdtype(tensor.dtype, np.floating):
+        return None
+    if key.endswith(KOHYA_MAGNITUDE):
+        fits = tensor.ndim in (2, 4) and tensor.shape == (out, *[1] * (tensor.ndim - 1))
+    else:
+        fits = tensor.shape in ((out,), (1, out, 1, 1))
+    return tensor.reshape(out).astype(np.float32, copy=False) if fits else None
