@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,8 +14,10 @@ import numpy.typing as npt
 from evals.content_hash import hash_file
 from lifeos.errors import InputError
 from lifeos.lora.families import Family, Shape
-from lifeos.lora.key_formats import KOHYA_MAGNITUDE, KeyReading, read_keys
+from lifeos.lora.key_formats import KOHYA_MAGNITUDE, KeyReading, ModuleKeys, read_keys
+from lifeos.lora.key_maps import Layer, checkpoint_layers
 from lifeos.lora.safetensors_file import read_header
+from lifeos.lora.stacked import Pair, split, swap_halves
 
 
 @dataclass(frozen=True)
@@ -109,10 +112,18 @@ class AdapterMetadata:
         return cls(values) if isinstance(values, dict) else None
 
     def alpha(self, name: str, rank: int) -> float:
-        """Return alpha of module ``component.module``: its own, else the component's, else its rank."""
+        """Return alpha of module ``component.module``: its own, else the component's, else its rank.
+
+        As peft finds it: the first key of ``alpha_pattern`` that is the whole name after ``^``, or an end of the name
+        behind a dot.
+
+        Raises:
+            ValueError: a key before that is a regular expression, which is not tried on names from a file.
+        """
         component, module = name.split(".", 1)
         pattern = self.values.get(f"{component}.alpha_pattern")
-        own = pattern.get(module) if isinstance(pattern, dict) else None
+        own = next((value for key, value in pattern.items() if _names(key, module)), None) if isinstance(
+            pattern, dict) else None  # fmt: skip
         value = own if own is not None else self.values.get(f"{component}.lora_alpha")
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float(rank)
 
@@ -124,8 +135,17 @@ class AdapterMetadata:
         return None
 
 
+def _names(key: str, module: str) -> bool:
+    if re.fullmatch(r"\^?[\w.-]+", key) is None:
+        raise ValueError(f"has an alpha that a regular expression finds: {key[:60]!r}")
+    return key[1:] == module if key.startswith("^") else module == key or module.endswith(f".{key}")
+
+
 def read_lora(path: Path, family: Family, base_modules: Mapping[str, Shape]) -> LoraFile:
     """Read a LoRA file.
+
+    A pair of a checkpoint's layer that holds several modules comes as one pair a module; a module that it leaves alone
+    is not there.
 
     Raises:
         NotSafetensorsError: the file is not whole or not safetensors.
@@ -133,34 +153,60 @@ def read_lora(path: Path, family: Family, base_modules: Mapping[str, Shape]) -> 
     """
     container = read_header(path)
     tensors = container.read()
-    keys = read_keys(tensors, family.lora_components, family.kohya_prefixes, base_modules)
+    layers = checkpoint_layers(family.name, base_modules)
+    keys = read_keys(tensors, family.lora_components, family.kohya_prefixes, base_modules, layers)
     alphas = AdapterMetadata.read(container.metadata)
     modules: dict[str, LoraModule] = {}
     broken: dict[str, str] = {}
-    for name, module in keys.modules.items():
-        absent = [part for part in ("down", "up") if part not in module.parts]
-        if absent:
-            broken[name] = f"has no {absent[0]} matrix"
+    for name, module in list(keys.modules.items()):
+        try:
+            whole = _read_pair(module, tensors, alphas)
+            pair = whole if module.layer is None else _of_layer(whole, module, module.layer, base_modules)
+        except ValueError as error:
+            broken[name] = str(error)
             continue
-        down, up = tensors[module.parts["down"]], tensors[module.parts["up"]]
-        reason = _why_no_pair(down, up)
-        if reason is None:
-            alpha = float(down.shape[0]) if alphas is None else alphas.alpha(name, down.shape[0])
-            if "alpha" in module.parts:
-                value = tensors[module.parts["alpha"]]
-                reason = None if value.size == 1 else "has an alpha that is not one number"
-                alpha = float(value.reshape(-1)[0]) if value.size == 1 else math.nan
-        magnitude = None
-        if reason is None and "magnitude" in module.parts:
-            key = module.parts["magnitude"]
-            magnitude = _read_magnitude(key, tensors[key], up.shape[0])
-            reason = f"has a magnitude {tensors[key].shape}, not one an output" if magnitude is None else None
-        if reason is None:
-            modules[name] = LoraModule(name, down.astype(np.float32, copy=False), up.astype(np.float32, copy=False),
-                                       alpha, magnitude)
+        if pair is None:
+            del keys.modules[name]
         else:
-            broken[name] = reason
+            modules[name] = LoraModule(name, pair.down, pair.up, pair.alpha, pair.magnitude)
     return LoraFile(Path(path), hash_file(path), container.metadata, keys, modules, broken, tensors)
+
+
+def _read_pair(module: ModuleKeys, tensors: Mapping[str, npt.NDArray[Any]], alphas: AdapterMetadata | None) -> Pair:
+    """Return the pair that a module's tensors are; ValueError says why they are none."""
+    absent = [part for part in ("down", "up") if part not in module.parts]
+    if absent:
+        raise ValueError(f"has no {absent[0]} matrix")
+    down, up = tensors[module.parts["down"]], tensors[module.parts["up"]]
+    reason = _why_no_pair(down, up)
+    if reason is not None:
+        raise ValueError(reason)
+    alpha = float(down.shape[0]) if alphas is None else alphas.alpha(module.name, down.shape[0])
+    if "alpha" in module.parts:
+        value = tensors[module.parts["alpha"]]
+        if value.size != 1:
+            raise ValueError("has an alpha that is not one number")
+        alpha = float(value.reshape(-1)[0])
+    magnitude = None
+    if "magnitude" in module.parts:
+        key = module.parts["magnitude"]
+        magnitude = _read_magnitude(key, tensors[key], up.shape[0])
+        if magnitude is None:
+            raise ValueError(f"has a magnitude {tensors[key].shape}, not one an output")
+    return Pair(down.astype(np.float32, copy=False), up.astype(np.float32, copy=False), alpha, magnitude)
+
+
+def _of_layer(pair: Pair, module: ModuleKeys, layer: Layer, base_modules: Mapping[str, Shape]) -> Pair | None:
+    """Return the part of a checkpoint layer's pair that is one module's, None where it leaves that alone."""
+    sizes, outputs = [base_modules[part][0] for part in layer.parts], len(pair.up)
+    if outputs != sum(sizes):
+        raise ValueError(f"is part of {layer.name}, which has {sum(sizes)} outputs in this base, not {outputs}")
+    # kohya may write B of a linear layer as a convolution.
+    pair = pair._replace(up=pair.up.reshape(outputs, -1))
+    if layer.swapped:
+        norms = None if pair.magnitude is None else swap_halves(pair.magnitude)
+        pair = pair._replace(up=swap_halves(pair.up), magnitude=norms)
+    return split(pair, sizes)[layer.parts.index(module.name)]
 
 
 def _why_no_pair(down: npt.NDArray[Any], up: npt.NDArray[Any]) -> str | None:
