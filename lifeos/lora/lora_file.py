@@ -118,9 +118,12 @@ class AdapterMetadata:
         behind a dot.
 
         Raises:
-            ValueError: a key before that is a regular expression, which is not tried on names from a file.
+            ValueError: a key before that is a regular expression, which is not tried on names from a file, or the
+                scale is another function of alpha.
         """
         component, module = name.split(".", 1)
+        if self.values.get(f"{component}.use_rslora"):
+            raise ValueError("is scaled by alpha / sqrt(rank) (use_rslora), which is not read")
         pattern = self.values.get(f"{component}.alpha_pattern")
         own = next((value for key, value in pattern.items() if _names(key, module)), None) if isinstance(
             pattern, dict) else None  # fmt: skip
@@ -141,11 +144,19 @@ def _names(key: str, module: str) -> bool:
     return key[1:] == module if key.startswith("^") else module == key or module.endswith(f".{key}")
 
 
-def read_lora(path: Path, family: Family, base_modules: Mapping[str, Shape]) -> LoraFile:
+def read_lora(
+    path: Path, family: Family, base_modules: Mapping[str, Shape], alphas: AdapterMetadata | None = None
+) -> LoraFile:
     """Read a LoRA file.
 
     A pair of a checkpoint's layer that holds several modules comes as one pair a module; a module that it leaves alone
     is not there.
+
+    Args:
+        path: the file.
+        family: of the base.
+        base_modules: ``Family.modules`` of the base.
+        alphas: in place of what the file's own metadata say.
 
     Raises:
         NotSafetensorsError: the file is not whole or not safetensors.
@@ -155,7 +166,7 @@ def read_lora(path: Path, family: Family, base_modules: Mapping[str, Shape]) -> 
     tensors = container.read()
     layers = checkpoint_layers(family.name, base_modules)
     keys = read_keys(tensors, family.lora_components, family.kohya_prefixes, base_modules, layers)
-    alphas = AdapterMetadata.read(container.metadata)
+    alphas = alphas or AdapterMetadata.read(container.metadata)
     modules: dict[str, LoraModule] = {}
     broken: dict[str, str] = {}
     for name, module in list(keys.modules.items()):
