@@ -19,8 +19,8 @@ def adapter_config(modules: Mapping[str, LoraModule], component: str) -> dict[st
 
     Rank and alpha are the most common ones; what differs stands in ``rank_pattern`` and ``alpha_pattern``. There a name
     of a denoiser follows ``^``, which keeps ``proj_out`` apart from ``single_transformer_blocks.0.proj_out``. Names of
-    a text encoder do not, and have no ``text_model.`` in front: transformers 5 dropped it from the models and diffusers
-    drops it from tensor names only.
+    a text encoder do not, and have no ``text_model.`` in front: transformers 5 dropped it from the models, diffusers
+    drops it from tensor names only, and peft finds no module by a name that has it.
 
     Args:
         modules: ``component.module`` -> pair; those of other components are passed over.
@@ -38,7 +38,7 @@ def adapter_config(modules: Mapping[str, LoraModule], component: str) -> dict[st
         "lora_alpha": alpha,
         "rank_pattern": {_pattern(component, name): value for name, value in ranks.items() if value != rank},
         "alpha_pattern": {_pattern(component, name): value for name, value in alphas.items() if value != alpha},
-        "target_modules": sorted(own),
+        "target_modules": sorted(name.removeprefix(_TEXT_PREFIX) for name in own),
         "use_dora": any(module.magnitude is not None for module in own.values()),
         "lora_dropout": 0.0,
         "bias": "none",

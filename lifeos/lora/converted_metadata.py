@@ -75,16 +75,16 @@ def loader_notes(family: Family, key_format: WrittenFormat, modules: Iterable[st
     notes = []
     if key_format == "kohya":
         if family.name == "sd3":
-            notes.append("diffusers 0.42.1 does not know kohya's names for SD3: convert to diffusers for it")
+            notes.append("diffusers 0.42.1 takes kohya's file for SD3 and loads nothing of it: it needs --to diffusers")
         outside = [name for name in modules if name.startswith("transformer.") and "transformer_blocks." not in name]
         if family.name == "flux" and outside:
             notes.append("diffusers 0.42.1 drops what lies outside Flux's blocks from a kohya file "
-                         f"({outside[0].split('.', 1)[1]}): convert to diffusers for it")  # fmt: skip
+                         f"({outside[0].split('.', 1)[1]}): it needs --to diffusers")  # fmt: skip
         if dora:
-            notes.append("DoRA: diffusers 0.42.1 drops dora_scale; ComfyUI divides by the norm of the unchanged weight "
-                         "and A1111 by one of each input, so their images differ from those judged")  # fmt: skip
+            notes.append("DoRA: diffusers 0.42.1 drops dora_scale, A1111 f2844bd does not know it, ComfyUI 9c0cf36 "
+                         "divides by the norm of the unchanged weight: their images differ from those judged")  # fmt: skip
     elif key_format == "diffusers" and family.lora_components[0] == "unet":
-        notes.append("ComfyUI does not load the names that diffusers gives a UNet's attention: convert to kohya for it")
+        notes.append("ComfyUI does not load the names that diffusers gives a UNet's attention: it needs --to kohya")
     elif key_format == "peft":
         notes.append(f"peft reads alpha from {ADAPTER_CONFIG} beside the file; diffusers' pipelines read no peft file")
     return notes

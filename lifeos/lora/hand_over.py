@@ -59,7 +59,9 @@ def judgement_of(sha256: str, history: Path, row: str = "") -> Judgement | None:
     """
     from evals.history import find, read, verify
 
-    if not Path(history).is_file() and not row:
+    if not Path(history).is_file():
+        if row:
+            raise InputError(f"--row {row}: accepted a row of {history}, got no such file; next: pass --history FILE")
         return None
     rows = read(history)
     problems = verify(history).problems
