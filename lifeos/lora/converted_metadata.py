@@ -82,7 +82,7 @@ def loader_notes(family: Family, key_format: WrittenFormat, modules: Iterable[st
                          f"({outside[0].split('.', 1)[1]}): it needs --to diffusers")  # fmt: skip
         if dora:
             notes.append("DoRA: diffusers 0.42.1 drops dora_scale, A1111 f2844bd does not know it, ComfyUI 9c0cf36 "
-                         "divides by the norm of the unchanged weight: their images differ from those judged")  # fmt: skip
+                         "divides by the norm of the unchanged weight: their images are others")  # fmt: skip
     elif key_format == "diffusers" and family.lora_components[0] == "unet":
         notes.append("ComfyUI does not load the names that diffusers gives a UNet's attention: it needs --to kohya")
     elif key_format == "peft":
