@@ -65,7 +65,7 @@ def convert_lora(
     lines = [f"{made.path}: {made.modules} modules of {of_base.name}, {'+'.join(made.source_formats)} to "
              f"{made.key_format}, {numbers}{', DoRA' if made.dora else ''}, SHA-256 {made.sha256}",
              f"judged: {judged}", *(f"note: {note}" for note in made.notes)]  # fmt: skip
-    print(printable("\n".join(lines)))
+    print("\n".join(printable(line) for line in lines))
     return 0
 
 

@@ -73,8 +73,8 @@ def convert_lora(
 
     Raises:
         InputError: ``lora`` cannot be read, a tensor has no place in ``base``, a pair is broken or of another shape, a
-            number has 64 bits, the file says that it was made for another base, or the format cannot hold this LoRA
-            exactly. Nothing is written then.
+            number has 64 bits, the file says that it was made for another base, the judgement is of other bytes, or the
+            format cannot hold this LoRA exactly. Nothing is written then.
     """
     modules = family.modules(base)
     read = _read(lora, base, family, modules, judgement)
@@ -102,8 +102,8 @@ def convert_lora(
     return Converted(
         out, hash_bytes(content), read.sha256, read.keys.formats, key_format, len(pairs),
         tuple(sorted({pair.rank for pair in pairs})), tuple(sorted({short_number(pair.alpha) for pair in pairs})),
-        tuple(sorted({kinds["down"] for kinds in types.values()})), _is_dora(read),
-        tuple(loader_notes(family, key_format, read.modules, dora=_is_dora(read))),
+        tuple(sorted({kinds["down"] for kinds in types.values()})), any(pair.magnitude is not None for pair in pairs),
+        tuple(loader_notes(family, key_format, read.modules)),
     )  # fmt: skip
 
 
@@ -111,6 +111,9 @@ def _read(
     lora: Path, base: Path, family: Family, modules: Mapping[str, Shape], judgement: Judgement | None
 ) -> LoraFile:
     read = read_lora(lora, family, modules)
+    if judgement is not None and judgement.lora != read.sha256:
+        raise InputError(f"{lora}: accepted the file that row {judgement.row} judged ({judgement.lora[:12]}), got "
+                         f"other bytes ({read.sha256[:12]}); next: run the same command again")  # fmt: skip
     beside = _config_beside(read, family)
     if beside is not None:
         if judgement is not None:
@@ -206,10 +209,6 @@ def _magnitude(values: npt.NDArray[np.float32], key_format: WrittenFormat, dimen
     if key_format == "kohya":
         return values.reshape(-1, *[1] * (dimensions - 1))
     return values.reshape(1, -1, 1, 1) if dimensions == 4 else values
-
-
-def _is_dora(read: LoraFile) -> bool:
-    return any(pair.magnitude is not None for pair in read.modules.values())
 
 
 def _bare(shape: Shape) -> Shape:

@@ -2,13 +2,13 @@
 
 import hashlib
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 
 from lifeos.lora.adapter_config import ADAPTER_CONFIG, adapter_config, short_number
 from lifeos.lora.families import Family
 from lifeos.lora.hand_over import STAMPS, Judgement
 from lifeos.lora.key_formats import WrittenFormat
-from lifeos.lora.lora_file import LoraFile
+from lifeos.lora.lora_file import LoraFile, LoraModule
 
 # True of other bytes only.
 _DROPPED = ("lora_adapter_metadata", "sshs_model_hash", "sshs_legacy_hash", "modelspec.hash_sha256", *STAMPS)
@@ -63,14 +63,13 @@ def data_hash(content: bytes) -> str:
     return hashlib.sha256(memoryview(content)[8 + int.from_bytes(content[:8], "little") :]).hexdigest()
 
 
-def loader_notes(family: Family, key_format: WrittenFormat, modules: Iterable[str], *, dora: bool) -> list[str]:
+def loader_notes(family: Family, key_format: WrittenFormat, modules: Mapping[str, LoraModule]) -> list[str]:
     """Return what loaders do with a file that its names do not show; ``docs/convert-lora.md`` says what was read.
 
     Args:
         family: of the base.
         key_format: of the file.
-        modules: that carry a pair.
-        dora: whether any has a magnitude.
+        modules: its pairs.
     """
     notes = []
     if key_format == "kohya":
@@ -80,11 +79,13 @@ def loader_notes(family: Family, key_format: WrittenFormat, modules: Iterable[st
         if family.name == "flux" and outside:
             notes.append("diffusers 0.42.1 drops what lies outside Flux's blocks from a kohya file "
                          f"({outside[0].split('.', 1)[1]}): it needs --to diffusers")  # fmt: skip
-        if dora:
+        if any(pair.magnitude is not None for pair in modules.values()):
             notes.append("DoRA: diffusers 0.42.1 drops dora_scale, A1111 f2844bd does not know it, ComfyUI 9c0cf36 "
                          "divides by the norm of the unchanged weight: their images are others")  # fmt: skip
     elif key_format == "diffusers" and family.lora_components[0] == "unet":
         notes.append("ComfyUI does not load the names that diffusers gives a UNet's attention: it needs --to kohya")
+    elif key_format == "diffusers" and any(pair.scale != 1.0 for pair in modules.values()):
+        notes.append("ComfyUI reads no alpha from metadata and takes alpha / rank for 1: it needs --to kohya")
     elif key_format == "peft":
         notes.append(f"peft reads alpha from {ADAPTER_CONFIG} beside the file; diffusers' pipelines read no peft file")
     return notes

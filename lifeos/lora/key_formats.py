@@ -18,7 +18,7 @@ WRITTEN_FORMATS: tuple[WrittenFormat, ...] = get_args(WrittenFormat)
 Part = Literal["down", "up", "alpha", "magnitude"]
 
 KOHYA_MAGNITUDE = ".dora_scale"
-"""Ending of a DoRA magnitude as LyCORIS, ComfyUI and A1111 name it; diffusers and peft write the others."""
+"""Ending of a DoRA magnitude as LyCORIS and ComfyUI name it; diffusers and peft write the others."""
 
 # The attention processors of old diffusers put the projection's name before "_lora" and drop the ".0" of to_out.
 _OLD_PROJECTION = re.compile(r"^(?P<stem>.+?)(?:\.processor)?\.(?P<projection>to_q|to_k|to_v|to_out)_lora$")
@@ -45,6 +45,8 @@ _ENDINGS: tuple[tuple[str, Part], ...] = (
 _PEFT_PREFIX = "base_model.model."
 # OneTrainer: kohya's endings with the names of diffusers' transformer.
 _ONETRAINER_PREFIX = "lora_transformer_"
+# Stands for the first text encoder where there are more, too.
+_KOHYA_TEXT_PREFIX = "lora_te_"
 _COMFYUI_DENOISER = "diffusion_model."
 _COMFYUI_TEXT = {
     "text_encoders.clip_l.transformer.": "text_encoder",
@@ -161,7 +163,7 @@ class _Places:
         self._starts = tuple(f"{component}." for component in components)
         self._first = components[0]
         self._denoiser = next((name for name in components if name in _DENOISERS), components[0])
-        self._kohya = {**kohya_prefixes, _ONETRAINER_PREFIX: self._denoiser}
+        self._kohya = {**kohya_prefixes, _ONETRAINER_PREFIX: self._denoiser, _KOHYA_TEXT_PREFIX: "text_encoder"}
         self._flat: dict[tuple[str, str], Layer] = {}
         self._dotted: dict[tuple[str, str], Layer] = {}
         for layer in layers:

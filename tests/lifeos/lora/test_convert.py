@@ -21,7 +21,6 @@ from lifeos.lora.weights import inspect_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 UNETS, TRANSFORMERS = ("tiny_base", "sd15", "sdxl"), ("sd3", "flux")
-JUDGED = Judgement("20261123T202900Z-0123abcd", "d" * 64, "rejected", "c" * 64, "e" * 64)
 
 
 @pytest.fixture
@@ -62,6 +61,10 @@ def convert(random_bases, tmp_path):
         return convert_lora(source, out, random_bases[family], get_family(family), key_format, **extra)
 
     return run
+
+
+def rejected(path):
+    return Judgement("20261123T202900Z-0123abcd", "d" * 64, "rejected", "c" * 64, hash_file(path))
 
 
 def tensors_of(path):
@@ -121,6 +124,19 @@ def test_dora_magnitudes_come_through_every_format(make, convert, random_bases, 
             linear = array.shape[1:] == (1,) if path == kohya.path else array.ndim == 1
             conv = array.shape[1:] == (1, 1, 1) if path == kohya.path else array.shape[::2] == (1, 1)
             assert linear or conv, (name, array.shape)
+
+
+@pytest.mark.parametrize(("layer", "module"), [
+    ("final_layer_adaLN_modulation_1", "norm_out.linear"),
+    ("joint_blocks_1_context_block_adaLN_modulation_1", "transformer_blocks.1.norm1_context.linear"),
+])  # fmt: skip
+def test_halves_that_a_checkpoint_has_the_other_way_round_are_written_so(make, convert, layer, module):
+    source = make("sd3", lambda name: (2, 1.0) if name.startswith("transformer.") else None, dora=True)
+    kohya, given = tensors_of(convert(source, "sd3", "kohya").path), tensors_of(source)
+    for ending, own in ((".lora_up.weight", ".lora_B.weight"), (".dora_scale", ".lora_magnitude_vector")):
+        written, read = kohya[f"lora_unet_{layer}{ending}"][1], given[f"transformer.{module}{own}"][1]
+        half = len(read) // 2
+        np.testing.assert_array_equal(written.reshape(read.shape), np.concatenate([read[half:], read[:half]]))
 
 
 @pytest.mark.parametrize("family", FAMILIES)
@@ -207,6 +223,9 @@ def test_diffusers_own_converter_reads_the_flux_kohya_file_alike(make, convert, 
         product = (state[f"{name}.lora_B.weight"] @ state[f"{name}.lora_A.weight"]).numpy()
         np.testing.assert_allclose(product, pair.delta(), atol=1e-6)
     assert any("drops what lies outside Flux's blocks" in note for note in kohya.notes)
+    # Its names for what it drops have no component in front; the halves of the last modulation are where they were.
+    last = pairs["transformer.norm_out.linear"].up
+    np.testing.assert_array_equal(state["norm_out.linear.lora_B.weight"].numpy(), last)
 
 
 def test_flux_at_its_real_width_is_read_by_diffusers_unchanged(tmp_path):
@@ -250,6 +269,14 @@ def test_a_stacked_file_that_shares_a_is_split_and_comes_back(make, convert, ran
     report = inspect_lora(path, random_bases[family], kind)
     assert str(report.verdicts["weights_base"].outcome) == "passed"
     assert report.found == len([name for name in modules if name.startswith("transformer.")])
+
+
+@pytest.mark.parametrize("family", TRANSFORMERS)
+def test_comfyui_takes_diffusers_names_and_no_alpha(make, convert, family):
+    scaled, plain = (convert(make(family, lambda name, alpha=alpha: (2, alpha)), family, "diffusers", str(alpha))
+                     for alpha in (4.0, 2.0))  # fmt: skip
+    assert any("reads no alpha from metadata" in note for note in scaled.notes)
+    assert plain.notes == ()
 
 
 @pytest.mark.parametrize("family", TRANSFORMERS)
@@ -354,10 +381,15 @@ def test_what_a_source_says_of_its_own_bytes_or_its_judgement_is_not_carried_ove
     assert "sshs_legacy_hash" not in plain
     assert not {"lifeos.row", "lifeos.verdict", "lifeos.judged_sha256"} & set(plain)
     assert plain["sshs_model_hash"] not in ("<img>", "0")
-    stamped = read_header(convert(source, "sd15", "kohya", judgement=JUDGED).path).metadata
-    assert (stamped["lifeos.row"], stamped["lifeos.verdict"]) == (JUDGED.row, "rejected")
-    assert (stamped["lifeos.judged_sha256"], stamped["lifeos.policy_hash"]) == (JUDGED.lora, "c" * 64)
+    judged = rejected(source)
+    stamped = read_header(convert(source, "sd15", "kohya", judgement=judged).path).metadata
+    assert (stamped["lifeos.row"], stamped["lifeos.verdict"]) == (judged.row, "rejected")
+    assert (stamped["lifeos.judged_sha256"], stamped["lifeos.policy_hash"]) == (judged.lora, "c" * 64)
     assert "hand-over copy" in stamped["lifeos.hand_over"]
+    # The judgement of one file is never put on another.
+    other = make("sd15", lambda name: (2, 8.0), name="other.safetensors")
+    with pytest.raises(InputError, match="got other bytes"):
+        convert(other, "sd15", "kohya", "stolen", judgement=judged)
 
 
 def refused(edit, text):
@@ -412,7 +444,7 @@ def test_a_peft_file_without_alpha_is_read_with_the_configuration_beside_it(make
     assert {name: pair.alpha for name, pair in back.items()} == {name: pair.alpha for name, pair in pairs.items()}
     # The judged bytes alone are read with another scale.
     with pytest.raises(InputError, match=r"adapter_config\.json beside it"):
-        convert(made.path, "sd15", "diffusers", judgement=JUDGED)
+        convert(made.path, "sd15", "diffusers", judgement=rejected(made.path))
     for text, why in (("[]", "got none that can be read"), ('{"use_rslora": true}', "use_rslora"),
                       ('{"alpha_pattern": {".*": 3}}', "regular expression")):  # fmt: skip
         (tmp_path / "adapter_config.json").write_text(text, encoding="utf-8")

@@ -187,6 +187,7 @@ def test_names_of_other_trainers_are_read(family, name, module, key_format):
      "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"),
     ("flux", "lora_te1_text_model_encoder_layers_1_mlp_fc1.lora_down.weight",
      "text_encoder.text_model.encoder.layers.1.mlp.fc1"),
+    ("flux", "lora_te_text_model_encoder_layers_1_mlp_fc2.alpha", "text_encoder.text_model.encoder.layers.1.mlp.fc2"),
     ("flux", "text_encoders.clip_l.transformer.text_model.encoder.layers.0.self_attn.k_proj.lora_A.weight",
      "text_encoder.text_model.encoder.layers.0.self_attn.k_proj"),
 ])  # fmt: skip
