@@ -15,6 +15,7 @@ from lifeos import (
     caption_cli,
     champion_cli,
     compare_cli,
+    convert_cli,
     history_cli,
     mend_cli,
     recipe_cli,
@@ -261,6 +262,7 @@ app.command("compare")(compare_cli.compare_rows)
 app.command("report")(report_cli.report)
 app.command("where-to-mend")(mend_cli.where_to_mend)
 app.command("choose-checkpoint")(selection_cli.choose_checkpoint)
+app.command("convert-lora")(convert_cli.convert_lora)
 app.command("promote-lora")(champion_cli.promote_lora)
 app.command("adopt-champion")(champion_cli.adopt_champion)
 app.command("fetch-champion")(champion_cli.fetch_champion)

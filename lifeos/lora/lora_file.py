@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,9 +12,12 @@ import numpy as np
 import numpy.typing as npt
 
 from evals.content_hash import hash_file
+from lifeos.errors import InputError
 from lifeos.lora.families import Family, Shape
-from lifeos.lora.key_formats import KeyReading, read_keys
+from lifeos.lora.key_formats import KOHYA_MAGNITUDE, KeyReading, ModuleKeys, read_keys
+from lifeos.lora.key_maps import Layer, checkpoint_layers
 from lifeos.lora.safetensors_file import read_header
+from lifeos.lora.stacked import Pair, split, swap_halves
 
 
 @dataclass(frozen=True)
@@ -25,12 +29,14 @@ class LoraModule:
         down: A, float32 ``[rank, in]`` or ``[rank, in, kh, kw]``.
         up: B, float32 ``[out, rank]`` or ``[out, rank, 1, 1]``.
         alpha: as a loader would take it: tensor, then adapter metadata, then the rank.
+        magnitude: DoRA's, float32 ``[out]``: the norm that each row of the changed weight is given; None without DoRA.
     """
 
     name: str
     down: npt.NDArray[np.float32]
     up: npt.NDArray[np.float32]
     alpha: float
+    magnitude: npt.NDArray[np.float32] | None = None
 
     @property
     def rank(self) -> int:
@@ -47,7 +53,14 @@ class LoraModule:
         return (self.up.shape[0], *self.down.shape[1:])
 
     def delta(self) -> npt.NDArray[np.float32]:
-        """Return scale · B · A in ``weight_shape()``."""
+        """Return scale · B · A in ``weight_shape()``.
+
+        Raises:
+            InputError: there is a magnitude, which this alone would leave out.
+        """
+        if self.magnitude is not None:
+            raise InputError(f"{self.name}: accepted a LoRA without DoRA, got a magnitude, which sampling would drop; "
+                             "next: choose a LoRA trained without DoRA")
         up = self.up.reshape(self.up.shape[0], self.rank)
         product = up @ self.down.reshape(self.rank, -1)
         return (self.scale * product).astype(np.float32).reshape(self.weight_shape())
@@ -99,10 +112,21 @@ class AdapterMetadata:
         return cls(values) if isinstance(values, dict) else None
 
     def alpha(self, name: str, rank: int) -> float:
-        """Return alpha of module ``component.module``: its own, else the component's, else its rank."""
+        """Return alpha of module ``component.module``: its own, else the component's, else its rank.
+
+        As peft finds it: the first key of ``alpha_pattern`` that is the whole name after ``^``, or an end of the name
+        behind a dot.
+
+        Raises:
+            ValueError: a key before that is a regular expression, which is not tried on names from a file, or the
+                scale is another function of alpha.
+        """
         component, module = name.split(".", 1)
+        if self.values.get(f"{component}.use_rslora"):
+            raise ValueError("is scaled by alpha / sqrt(rank) (use_rslora), which is not read")
         pattern = self.values.get(f"{component}.alpha_pattern")
-        own = pattern.get(module) if isinstance(pattern, dict) else None
+        own = next((value for key, value in pattern.items() if _names(key, module)), None) if isinstance(
+            pattern, dict) else None  # fmt: skip
         value = own if own is not None else self.values.get(f"{component}.lora_alpha")
         return float(value) if isinstance(value, int | float) and not isinstance(value, bool) else float(rank)
 
@@ -114,8 +138,25 @@ class AdapterMetadata:
         return None
 
 
-def read_lora(path: Path, family: Family, base_modules: Mapping[str, Shape]) -> LoraFile:
+def _names(key: str, module: str) -> bool:
+    if re.fullmatch(r"\^?[\w.-]+", key) is None:
+        raise ValueError(f"has an alpha that a regular expression finds: {key[:60]!r}")
+    return key[1:] == module if key.startswith("^") else module == key or module.endswith(f".{key}")
+
+
+def read_lora(
+    path: Path, family: Family, base_modules: Mapping[str, Shape], alphas: AdapterMetadata | None = None
+) -> LoraFile:
     """Read a LoRA file.
+
+    A pair of a checkpoint's layer that holds several modules comes as one pair a module; a module that it leaves alone
+    is not there.
+
+    Args:
+        path: the file.
+        family: of the base.
+        base_modules: ``Family.modules`` of the base.
+        alphas: in place of what the file's own metadata say.
 
     Raises:
         NotSafetensorsError: the file is not whole or not safetensors.
@@ -123,29 +164,60 @@ def read_lora(path: Path, family: Family, base_modules: Mapping[str, Shape]) -> 
     """
     container = read_header(path)
     tensors = container.read()
-    keys = read_keys(tensors, family.lora_components, family.kohya_prefixes, base_modules)
-    alphas = AdapterMetadata.read(container.metadata)
+    layers = checkpoint_layers(family.name, base_modules)
+    keys = read_keys(tensors, family.lora_components, family.kohya_prefixes, base_modules, layers)
+    alphas = alphas or AdapterMetadata.read(container.metadata)
     modules: dict[str, LoraModule] = {}
     broken: dict[str, str] = {}
-    for name, module in keys.modules.items():
-        absent = [part for part in ("down", "up") if part not in module.parts]
-        if absent:
-            broken[name] = f"has no {absent[0]} matrix"
+    for name, module in list(keys.modules.items()):
+        try:
+            whole = _read_pair(module, tensors, alphas)
+            pair = whole if module.layer is None else _of_layer(whole, module, module.layer, base_modules)
+        except ValueError as error:
+            broken[name] = str(error)
             continue
-        down, up = tensors[module.parts["down"]], tensors[module.parts["up"]]
-        reason = _why_no_pair(down, up)
-        if reason is None:
-            alpha = float(down.shape[0]) if alphas is None else alphas.alpha(name, down.shape[0])
-            if "alpha" in module.parts:
-                value = tensors[module.parts["alpha"]]
-                reason = None if value.size == 1 else "has an alpha that is not one number"
-                alpha = float(value.reshape(-1)[0]) if value.size == 1 else math.nan
-        if reason is None:
-            modules[name] = LoraModule(name, down.astype(np.float32, copy=False), up.astype(np.float32, copy=False),
-                                       alpha)
+        if pair is None:
+            del keys.modules[name]
         else:
-            broken[name] = reason
+            modules[name] = LoraModule(name, pair.down, pair.up, pair.alpha, pair.magnitude)
     return LoraFile(Path(path), hash_file(path), container.metadata, keys, modules, broken, tensors)
+
+
+def _read_pair(module: ModuleKeys, tensors: Mapping[str, npt.NDArray[Any]], alphas: AdapterMetadata | None) -> Pair:
+    """Return the pair that a module's tensors are; ValueError says why they are none."""
+    absent = [part for part in ("down", "up") if part not in module.parts]
+    if absent:
+        raise ValueError(f"has no {absent[0]} matrix")
+    down, up = tensors[module.parts["down"]], tensors[module.parts["up"]]
+    reason = _why_no_pair(down, up)
+    if reason is not None:
+        raise ValueError(reason)
+    alpha = float(down.shape[0]) if alphas is None else alphas.alpha(module.name, down.shape[0])
+    if "alpha" in module.parts:
+        value = tensors[module.parts["alpha"]]
+        if value.size != 1:
+            raise ValueError("has an alpha that is not one number")
+        alpha = float(value.reshape(-1)[0])
+    magnitude = None
+    if "magnitude" in module.parts:
+        key = module.parts["magnitude"]
+        magnitude = _read_magnitude(key, tensors[key], up.shape[0])
+        if magnitude is None:
+            raise ValueError(f"has a magnitude {tensors[key].shape}, not one an output")
+    return Pair(down.astype(np.float32, copy=False), up.astype(np.float32, copy=False), alpha, magnitude)
+
+
+def _of_layer(pair: Pair, module: ModuleKeys, layer: Layer, base_modules: Mapping[str, Shape]) -> Pair | None:
+    """Return the part of a checkpoint layer's pair that is one module's, None where it leaves that alone."""
+    sizes, outputs = [base_modules[part][0] for part in layer.parts], len(pair.up)
+    if outputs != sum(sizes):
+        raise ValueError(f"is part of {layer.name}, which has {sum(sizes)} outputs in this base, not {outputs}")
+    # kohya may write B of a linear layer as a convolution.
+    pair = pair._replace(up=pair.up.reshape(outputs, -1))
+    if layer.swapped:
+        norms = None if pair.magnitude is None else swap_halves(pair.magnitude)
+        pair = pair._replace(up=swap_halves(pair.up), magnitude=norms)
+    return split(pair, sizes)[layer.parts.index(module.name)]
 
 
 def _why_no_pair(down: npt.NDArray[Any], up: npt.NDArray[Any]) -> str | None:
@@ -156,3 +228,18 @@ def _why_no_pair(down: npt.NDArray[Any], up: npt.NDArray[Any]) -> str | None:
     if up.shape[1] != down.shape[0] or up.shape[2:] not in ((), (1, 1)):
         return f"has ranks that disagree: {down.shape} and {up.shape}"
     return None
+
+
+def _read_magnitude(key: str, tensor: npt.NDArray[Any], out: int) -> npt.NDArray[np.float32] | None:
+    """Return ``[out]``, or None where the tensor is no norm of each output.
+
+    peft holds ``[out]`` for a linear layer and ``[1, out, 1, 1]`` for a convolution. ``dora_scale`` is
+    ``[out, 1, ...]``; LyCORIS also trains ``[1, in, ...]``, a norm of each input, which peft's layers do not know.
+    """
+    if not np.issubdtype(tensor.dtype, np.floating):
+        return None
+    if key.endswith(KOHYA_MAGNITUDE):
+        fits = tensor.ndim in (2, 4) and tensor.shape == (out, *[1] * (tensor.ndim - 1))
+    else:
+        fits = tensor.shape in ((out,), (1, out, 1, 1))
+    return tensor.reshape(out).astype(np.float32, copy=False) if fits else None

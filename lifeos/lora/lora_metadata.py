@@ -11,6 +11,13 @@ from evals.content_hash import canonical_json
 from lifeos.lora.families import Family
 from lifeos.lora.training_inputs import TrainingInputs
 
+OPTIMIZERS = {
+    "prodigy": "prodigyopt.prodigy.Prodigy",
+    "adamw": "torch.optim.AdamW",
+    "adamw8bit": "bitsandbytes.optim.adamw.AdamW8bit",
+}
+"""A recipe's optimizer -> ``ss_optimizer``: kohya writes module and class."""
+
 
 def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = None) -> dict[str, str]:
     """Return the text metadata of a finished file.
@@ -61,7 +68,7 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
         "ss_num_train_images": str(sum(example.repeats for example in own)),
         "ss_resolution": f"({width}, {height})",
         "ss_learning_rate": f"{optimizer.base_learning_rate:g}",
-        "ss_optimizer": "prodigyopt.prodigy.Prodigy" if optimizer.name == "prodigy" else "torch.optim.AdamW",
+        "ss_optimizer": OPTIMIZERS[optimizer.name],
         "ss_lr_scheduler": optimizer.schedule,
         "ss_mixed_precision": "bf16" if recipe.effective_dtype == "bfloat16" else "no",
         "ss_min_snr_gamma": f"{recipe.min_snr_gamma:g}" if family.weighs_by_snr and recipe.min_snr_gamma else "None",

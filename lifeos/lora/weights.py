@@ -30,7 +30,7 @@ class WeightsReport:
         path: the file.
         sha256: of its bytes; None when it could not be read.
         family: name of the base's family.
-        formats: key formats seen (diffusers, peft, kohya).
+        formats: key formats seen (diffusers, peft, kohya, comfyui).
         preset: target preset the file was held against; None when none fits (then every module of the kinds seen).
         rank, alpha, scale: of all modules; None where modules differ or there are none.
         expected, found: modules expected in the base, and those of them that the file holds.

@@ -1,5 +1,7 @@
 """A random base in the layout of the real one, a dataset, and LoRA files made without torch."""
 
+import inspect
+import textwrap
 from collections.abc import Callable
 from pathlib import Path
 
@@ -8,6 +10,7 @@ import pytest
 from PIL import Image
 
 from evals.atomic import write_text
+from lifeos.lora.families import FAMILIES
 from lifeos.lora.families.random_base import write_random_base, write_stable_diffusion
 from lifeos.lora.families.tiny_base import TinyBase
 from lifeos.lora.recipe import Recipe
@@ -78,3 +81,24 @@ def write_lora(base: Path, tmp_path: Path) -> WriteLora:
         return path
 
     return write
+
+
+@pytest.fixture(scope="session")
+def random_bases(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Family -> folder of a random base."""
+    folder = tmp_path_factory.mktemp("random")
+    return {family: write_random_base(family, folder / family) for family in FAMILIES}
+
+
+@pytest.fixture
+def with_numbers() -> Callable[..., Callable]:
+    """Return a function of diffusers with sizes of the published model replaced by those of a random base."""
+
+    def replace(function: Callable, before: str, after: str) -> Callable:
+        source = textwrap.dedent(inspect.getsource(function))
+        assert source.count(before) == 1
+        namespace = dict(vars(inspect.getmodule(function)))
+        exec(source.replace(before, after), namespace)
+        return namespace[function.__name__]
+
+    return replace
