@@ -20,6 +20,7 @@ from lifeos import (
     mend_cli,
     recipe_cli,
     report_cli,
+    retrain_cli,
     reviews_cli,
     selection_cli,
 )
@@ -147,42 +148,6 @@ def gate(
     return run.exit_code
 
 
-@app.command("retrain-lora")
-def retrain_lora(
-    recipe: Annotated[Path, typer.Argument(help="Training recipe.", metavar="RECIPE.toml")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="LoRA file to write.", metavar="OUT.safetensors")],
-    as_json: Json = False,
-    artifacts: Annotated[Path | None, typer.Option(help="Folder for checkpoints.", metavar="FOLDER")] = None,
-) -> int:
-    """Train a LoRA; the same command after a kill goes on where it was."""
-    from evals.atomic import write_bytes
-    from lifeos.lora.recipe import load_recipe
-    from lifeos.lora.train_once import train_once
-    from lifeos.report.progress_bars import show_progress
-    from lifeos.settings import load_project
-
-    if out.suffix != ".safetensors":
-        raise InputError(f"-o {out}: accepted a name ending in .safetensors, got {out.suffix!r}; next: rename it")
-    folder = artifacts or load_project().path("artifacts")
-    with show_progress() as progress:
-        result = train_once(load_recipe(recipe), folder, progress)
-    write_bytes(out, result.path.read_bytes())
-    answer = {
-        "schema": "lifeos.retrain/1",
-        "out": str(out),
-        "sha256": result.sha256,
-        "steps": result.steps,
-        "reused": result.reused,
-        "seconds": round(result.seconds, 1),
-    }
-    if as_json:
-        print(json.dumps(answer, allow_nan=False))
-    else:
-        how = "found finished" if result.reused else f"trained {result.steps} steps in {result.seconds:.0f} s"
-        print(f"{out}: {how}, SHA-256 {result.sha256}")
-    return 0
-
-
 @app.command()
 def calibrate(
     persona: Annotated[Path, typer.Argument(help="Persona folder.", metavar="PERSONA")],
@@ -256,6 +221,7 @@ def new_persona(
     return run_new_persona(request, project.root, artifacts or project.path("artifacts"), as_json=as_json)
 
 
+app.command("retrain-lora")(retrain_cli.retrain_lora)
 app.command("auto-caption")(caption_cli.auto_caption)
 app.command("review-samples")(reviews_cli.review_samples)
 app.command("compare")(compare_cli.compare_rows)

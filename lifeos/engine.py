@@ -3,12 +3,14 @@
 A test hands in another module with the same functions; a run with another engine is recorded as a simulation.
 """
 
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from evals.verdict import Verdict
 from lifeos.progress import Progress
+from lifeos.training_watch.inputs import WatchInputs
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -18,7 +20,9 @@ if TYPE_CHECKING:
 
     from evals.faces import FaceBackend
     from evals.images import RgbImage
+    from lifeos.lora.recipe import Recipe
     from lifeos.lora.sample_plan import SamplePlan
+    from lifeos.lora.training_inputs import TrainingInputs
 
 IDENTITY = "lifeos"
 
@@ -49,12 +53,14 @@ class Sampled:
     made: int
 
 
-def training_hash(recipe: Path) -> str:
-    """Return the hash of everything a training run depends on; raises ``InputError`` for a recipe that cannot run."""
-    from lifeos.lora.recipe import load_recipe
-    from lifeos.lora.training_inputs import read_inputs
+def training_hash(recipe: Path, watch: WatchInputs) -> str:
+    """Return the hash of everything a training run depends on; raises ``InputError`` for a recipe that cannot run.
 
-    return read_inputs(load_recipe(recipe)).key
+    ``watch`` says who looks on, where the recipe asks for looks.
+    """
+    from lifeos.lora.recipe import load_recipe
+
+    return _inputs(load_recipe(recipe), watch).key
 
 
 def training_images(recipe: Path) -> Path:
@@ -64,25 +70,30 @@ def training_images(recipe: Path) -> Path:
     return load_recipe(recipe).dataset
 
 
-def train(recipe: Path, artifacts: Path, progress: Progress) -> Trained:
+def train(recipe: Path, artifacts: Path, progress: Progress, watch: WatchInputs) -> Trained:
     """Train in this process, going on from the last checkpoint; the finished file stays under ``artifacts``."""
     from lifeos.lora.recipe import load_recipe
-    from lifeos.lora.train import FINISHED_NAME, train_lora
-    from lifeos.lora.training_inputs import read_inputs, run_folder_for
+    from lifeos.lora.train import FINISHED_NAME, finished_result, train_lora
+    from lifeos.lora.training_inputs import run_folder_for
+    from lifeos.training_watch.child import watcher_of
 
     loaded = load_recipe(recipe)
-    folder = run_folder_for(artifacts, read_inputs(loaded))
-    result = train_lora(loaded, folder / FINISHED_NAME, folder, progress)
+    inputs = _inputs(loaded, watch)
+    folder = run_folder_for(artifacts, inputs)
+    if (done := finished_result(folder, inputs)) is not None:
+        return Trained(done.path, made=False)
+    watcher = watcher_of(loaded, watch, artifacts, sys.modules[__name__], progress)
+    result = train_lora(loaded, folder / FINISHED_NAME, folder, progress, watcher=watcher)
     return Trained(result.path, made=not result.reused)
 
 
-def is_trained(recipe: Path, artifacts: Path) -> bool:
+def is_trained(recipe: Path, artifacts: Path, watch: WatchInputs) -> bool:
     """Return whether the finished LoRA of a recipe lies under ``artifacts``."""
     from lifeos.lora.recipe import load_recipe
     from lifeos.lora.train import finished_result
-    from lifeos.lora.training_inputs import read_inputs, run_folder_for
+    from lifeos.lora.training_inputs import run_folder_for
 
-    inputs = read_inputs(load_recipe(recipe))
+    inputs = _inputs(load_recipe(recipe), watch)
     return finished_result(run_folder_for(artifacts, inputs), inputs) is not None
 
 
@@ -128,3 +139,10 @@ def open_faces(backend: str, folder: Path) -> "FaceBackend":
 
     # The child has every core to itself: two threads halve the 33 ms that one embedding takes.
     return open_backend(backend, folder, threads=available_cores())
+
+
+def _inputs(recipe: "Recipe", watch: WatchInputs) -> "TrainingInputs":
+    from lifeos.lora.training_inputs import read_inputs
+    from lifeos.training_watch.inputs import watch_identity
+
+    return read_inputs(recipe, watch_identity(recipe, watch))

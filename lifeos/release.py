@@ -28,6 +28,7 @@ from lifeos.measure import ImageToMeasure, Measurements, likeness_of
 from lifeos.progress import Progress, progress_writer
 from lifeos.release_images import champion_step, class_step, missing_images, sample_by_blocks
 from lifeos.release_inputs import describe, load_engine, release_domain, release_plan, repeated_part
+from lifeos.training_watch.inputs import WatchInputs
 
 if TYPE_CHECKING:
     from evals.calibration import Calibration
@@ -191,7 +192,7 @@ def train_step(request: Mapping[str, Any], engine: ModuleType, progress: Progres
     """Recipe -> LoRA file, and whether it was trained just now; a LoRA that was handed in is itself."""
     if request["recipe"] is None:
         return (None if request["lora"] is None else Path(request["lora"])), False
-    trained = engine.train(Path(request["recipe"]), Path(request["artifacts"]), progress)
+    trained = engine.train(Path(request["recipe"]), Path(request["artifacts"]), progress, _watch(request))
     return trained.path, bool(trained.made)
 
 
@@ -332,9 +333,14 @@ def _begin(folder: Path, request: Mapping[str, Any], persona: "Persona", engine:
     if request["lora"] is not None:
         began["images_missing"] = missing_images(request, persona, Path(request["lora"]), engine)
     elif request["recipe"] is not None:
-        began["lora_missing"] = not engine.is_trained(Path(request["recipe"]), Path(request["artifacts"]))
+        recipe, artifacts = Path(request["recipe"]), Path(request["artifacts"])
+        began["lora_missing"] = not engine.is_trained(recipe, artifacts, _watch(request))
     write_json(path, began)
     return began
+
+
+def _watch(request: Mapping[str, Any]) -> WatchInputs:
+    return WatchInputs(Path(request["persona"]), Path(request["root"]), Path(request["policy"]))
 
 
 def _made_since(began: Mapping[str, Any], request: Mapping[str, Any], persona: "Persona", engine: ModuleType) -> int:

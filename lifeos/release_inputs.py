@@ -62,19 +62,21 @@ def describe(inputs: Inputs, engine: ModuleType) -> ReleaseInputs:
     from lifeos.expressions import reader_of
     from lifeos.lora.families import base_hash
     from lifeos.second_faces import second_hash
+    from lifeos.training_watch.inputs import WatchInputs
 
     persona = load_persona(inputs.persona, inputs.project.root)
     champion = champion_file(inputs)
     recipe = None if inputs.lora or inputs.images else inputs.recipe or persona.recipe
     source = "lora" if inputs.lora else "images" if inputs.images else "recipe"
     training_images = [persona.dataset]
+    watch = WatchInputs(inputs.persona, inputs.project.root, inputs.policy)
     if recipe is not None and engine.training_images(recipe).resolve() != persona.dataset.resolve():
         training_images.append(engine.training_images(recipe))
     content: dict[str, Any] = {
         "source": source,
         "engine": engine.IDENTITY,
         "lora": None if inputs.lora is None else hash_file(inputs.lora),
-        "training": None if recipe is None else engine.training_hash(recipe),
+        "training": None if recipe is None else engine.training_hash(recipe, watch),
         "images": None if inputs.images is None else hash_folder(inputs.images, "*"),
         "base": base_hash(persona.base),
         "plan": release_plan(persona).content_hash,

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from evals.content_hash import hash_file
 from evals.history import append, read
 from evals.scorecard import compact_time, row_id
-from evals.selection import Candidate, Selection, measured_candidate, select
+from evals.selection import Candidate, Selection, select
+from lifeos.candidate_judge import CandidateJudge
 from lifeos.errors import InputError
-from lifeos.measure import ImageToMeasure, Measurements, face_models_hash, image_rows
+from lifeos.measure import ImageToMeasure
 from lifeos.progress import Progress
 from lifeos.release_inputs import release_plan
 
@@ -46,10 +47,6 @@ def choose_among(
         InputError: fewer than two candidates, one twice, a file that does not fit the base, no calibration, no prompt
             set A, or one that shares a prompt or a seed with set B.
     """
-    from evals.calibration import load_calibration
-    from evals.policy import load_policy
-    from lifeos.expressions import reader_of
-    from lifeos.lora.dataset import pictures_below
     from lifeos.persona import load_persona
 
     persona = load_persona(inputs.persona, inputs.project.root)
@@ -65,26 +62,12 @@ def choose_among(
         for gate, verdict in engine.inspect(file, persona.base, persona.family).items():
             if verdict.blocks:
                 raise InputError(f"{file}: {gate}: {verdict.reason}; next: leave it out")
-    if not persona.calibration.exists():
-        raise InputError(f"{persona.calibration}: accepted a calibration, got none there; next: lifeos calibrate "
-                         f"{persona.folder.name}")  # fmt: skip
-    calibration, policy = load_calibration(persona.calibration), load_policy(inputs.policy)
-    face_hash = face_models_hash(persona.face_backend, persona.face_folder)
-    measurements = Measurements(
-        inputs.artifacts, lambda: engine.open_faces(persona.face_backend, persona.face_folder), face_hash,
-        reader_of(persona.base),
-    )  # fmt: skip
-    mismatch = calibration.mismatch(measurements.backend_identity(), calibration.domain)
-    if mismatch:
-        raise InputError(f"{persona.calibration}: {mismatch}; next: lifeos calibrate {persona.folder.name}")
-    training = measurements.of_all(pictures_below(persona.dataset), progress, "training images")
+    judge = CandidateJudge.of_persona(persona, inputs.policy, inputs.artifacts, engine, progress)
     measured: list[Candidate] = []
     for number, (file, strength) in enumerate(candidates):
         progress("candidates", number, len(candidates))
         images = sample(plan_of(strength), persona.base, file)
-        records = measurements.of_all([image.path for image in images], progress, "faces")
-        rows = image_rows(images, records, training, calibration, strength)
-        measured.append(measured_candidate(f"{file.name} at {strength:g}", rows, calibration, policy))
+        measured.append(judge.judge(f"{file.name} at {strength:g}", images, strength, progress).candidate)
     progress("candidates", len(candidates), len(candidates))
     chosen = select(measured)
     kind = "strength" if len(files) == 1 else "checkpoint" if len(strengths) == 1 else "checkpoint and strength"

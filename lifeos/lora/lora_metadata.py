@@ -19,13 +19,16 @@ OPTIMIZERS = {
 """A recipe's optimizer -> ``ss_optimizer``: kohya writes module and class."""
 
 
-def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = None) -> dict[str, str]:
+def lora_metadata(
+    inputs: TrainingInputs, family: Family, date: str | None = None, steps: int | None = None
+) -> dict[str, str]:
     """Return the text metadata of a finished file.
 
     Args:
         inputs: what it was trained on.
         family: the base's family.
         date: ISO 8601 date for ``modelspec.date``; left out when None, so that equal inputs give equal bytes.
+        steps: after how many the file lies there; None: after all of the recipe's.
     """
     recipe = inputs.recipe
     width, height = family.image_size(recipe.base)
@@ -63,7 +66,7 @@ def lora_metadata(inputs: TrainingInputs, family: Family, date: str | None = Non
         "ss_output_name": recipe.title,
         "ss_seed": str(recipe.seed),
         "ss_max_train_steps": str(recipe.steps),
-        "ss_steps": str(recipe.steps),
+        "ss_steps": str(recipe.steps if steps is None else steps),
         "ss_total_batch_size": str(recipe.batch_size),
         "ss_num_train_images": str(sum(example.repeats for example in own)),
         "ss_resolution": f"({width}, {height})",

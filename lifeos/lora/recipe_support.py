@@ -36,7 +36,6 @@ PENDING: tuple[Pending, ...] = (
     Pending("train_text_encoder", "only the denoiser is trained"),
     Pending("optimizer.name", "the optimizers are prodigy and adamw", frozenset({"adamw8bit"})),
     Pending("optimizer.text_encoder_learning_rate", "only the denoiser is trained"),
-    Pending("sample_every", "samples are drawn after training"),
     Pending("device", "training runs on the processor"),
     Pending("dtype", "the types are float32 and bfloat16", frozenset({"float16"})),
     Pending("full_float16", "LoRA weights stay float32"),

@@ -6,6 +6,7 @@ import math
 import time
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -21,6 +22,7 @@ from lifeos.lora.recipe import Recipe
 from lifeos.lora.safetensors_file import encode
 from lifeos.lora.training_inputs import TrainingInputs, derived_seed, read_inputs
 from lifeos.lora.training_log import LogEntry, TrainingLog, prodigy_d, require_healthy
+from lifeos.lora.watching import Ending, Watcher
 from lifeos.progress import Progress, silent
 
 RESULT_NAME = "result.json"
@@ -37,11 +39,13 @@ class TrainingResult:
         sha256: of its bytes.
         key: training key: recipe, dataset and base in one hash.
         base_hash, dataset_hash, recipe_hash: the parts of it.
-        steps: optimizer steps of the whole run.
+        steps: optimizer steps of the whole run, done.
         resumed_from: steps that were not repeated because a checkpoint held them.
         final_loss: mean training loss of the last tenth of the steps this process ran; None when it ran none.
         seconds: wall time of the process that finished the run.
         reused: True when this call trained nothing.
+        kept_step: after how many of the steps the file lay there; None: after the last.
+        stopped: why a watcher ended the run or kept an earlier step; None where it did neither.
     """
 
     path: Path
@@ -55,11 +59,14 @@ class TrainingResult:
     final_loss: float | None
     seconds: float
     reused: bool
+    kept_step: int | None = None
+    stopped: str | None = None
 
 
 def train_lora(
-    recipe: Recipe, out: Path, run_folder: Path, progress: Progress = silent, date: str | None = None
-) -> TrainingResult:
+    recipe: Recipe, out: Path, run_folder: Path, progress: Progress = silent, date: str | None = None, *,
+    watcher: Watcher | None = None,
+) -> TrainingResult:  # fmt: skip
     """Train a LoRA in this process and write it to ``out``.
 
     Args:
@@ -69,22 +76,32 @@ def train_lora(
             folder trains nothing.
         progress: called with ("latents" | "training", done, total).
         date: ISO 8601 date to record; None records none.
+        watcher: looks on while a run is trained, and may end it; a finished one is not looked at again.
 
     Raises:
-        InputError: dataset, base or family cannot be used, a caption is too long, or the loss is not finite.
+        InputError: dataset, base or family cannot be used, a caption is too long, the loss is not finite, or what the
+            watcher raises.
     """
     out, run_folder = Path(out), Path(run_folder)
     if out.suffix != ".safetensors":
         raise InputError(f"{out}: accepted a file name ending in .safetensors, got {out.suffix!r}; next: rename OUT")
-    inputs = read_inputs(recipe)
+    inputs = read_inputs(recipe, None if watcher is None else watcher.identity)
     done = finished_result(run_folder, inputs)
     if done is None or date is not None:
-        done = _run(inputs, run_folder, progress, date)
-    if out.resolve() != done.path.resolve():
-        write_bytes(out, done.path.read_bytes())
-        for step in saved_steps(recipe):
-            write_bytes(out.with_name(f"{out.stem}-{step_name(step)}"), (run_folder / step_name(step)).read_bytes())
+        done = _run(inputs, run_folder, progress, date, watcher)
+    hand_out(done, recipe, out)
     return replace(done, path=out)
+
+
+def hand_out(done: TrainingResult, recipe: Recipe, out: Path) -> list[Path]:
+    """Write a finished LoRA to ``out``, and beside it what ``save_every`` kept, whose paths are returned."""
+    if out.resolve() == done.path.resolve():
+        return []
+    write_bytes(out, done.path.read_bytes())
+    steps = {out.with_name(f"{out.stem}-{step_name(step)}"): step for step in saved_steps(recipe, done.steps)}
+    for path, step in steps.items():
+        write_bytes(path, done.path.with_name(step_name(step)).read_bytes())
+    return list(steps)
 
 
 def step_name(step: int) -> str:
@@ -92,9 +109,10 @@ def step_name(step: int) -> str:
     return f"step-{step:08d}.safetensors"
 
 
-def saved_steps(recipe: Recipe) -> range:
-    """Return after which steps ``save_every`` keeps a LoRA, the finished one apart."""
-    return range(0) if recipe.save_every is None else range(recipe.save_every, recipe.steps, recipe.save_every)
+def saved_steps(recipe: Recipe, done: int | None = None) -> range:
+    """Return after which steps ``save_every`` keeps a LoRA, the finished one apart; ``done``: of a run that ended."""
+    end = recipe.steps if done is None else done
+    return range(0) if recipe.save_every is None else range(recipe.save_every, end, recipe.save_every)
 
 
 def finished_result(run_folder: Path, inputs: TrainingInputs) -> TrainingResult | None:
@@ -104,7 +122,8 @@ def finished_result(run_folder: Path, inputs: TrainingInputs) -> TrainingResult 
         path = Path(run_folder) / FINISHED_NAME
         if stored["key"] != inputs.key or hash_file(path) != stored["sha256"]:
             return None
-        if not all((Path(run_folder) / step_name(step)).is_file() for step in saved_steps(inputs.recipe)):
+        kept = saved_steps(inputs.recipe, stored["steps"])
+        if not all((Path(run_folder) / step_name(step)).is_file() for step in kept):
             return None
         return TrainingResult(**{**stored, "path": path, "reused": True})
     except (OSError, ValueError, KeyError, TypeError):
@@ -124,7 +143,9 @@ def limited_threads(threads: int) -> Iterator[None]:
         torch.set_num_threads(before)
 
 
-def _run(inputs: TrainingInputs, run_folder: Path, progress: Progress, date: str | None) -> TrainingResult:
+def _run(
+    inputs: TrainingInputs, run_folder: Path, progress: Progress, date: str | None, watcher: Watcher | None
+) -> TrainingResult:
     started = time.monotonic()
     recipe, family = inputs.recipe, get_family(inputs.recipe.family)
     run_folder.mkdir(parents=True, exist_ok=True)
@@ -132,20 +153,23 @@ def _run(inputs: TrainingInputs, run_folder: Path, progress: Progress, date: str
         components = family.load(recipe.base)
         conditioning = prepare_conditioning(inputs, family, components, run_folder, progress)
         run = _prepare(inputs, family, components, conditioning)
-        resumed_from, losses = _optimise(run, run_folder, date, progress)
-    data = _encode_file(run, date)
+        resumed_from, losses, ending = _optimise(run, run_folder, date, progress, watcher)
+    data = _encode_file(run, date, recipe.steps) if ending is None else ending.lora
     path = run_folder / FINISHED_NAME
     write_bytes(path, data)
     tail = losses[-max(1, recipe.steps // 10):]
     result = TrainingResult(
         path=path, sha256=hash_bytes(data), key=inputs.key, base_hash=inputs.base_hash,
-        dataset_hash=inputs.dataset_hash, recipe_hash=recipe.content_hash, steps=recipe.steps,
+        dataset_hash=inputs.dataset_hash, recipe_hash=recipe.content_hash, steps=resumed_from + len(losses),
         resumed_from=resumed_from, final_loss=sum(tail) / len(tail) if tail else None,
-        seconds=time.monotonic() - started, reused=False,
+        seconds=time.monotonic() - started, reused=False, kept_step=None if ending is None else ending.step,
+        stopped=None if ending is None else ending.reason,
     )
     # Last: a run without it is unfinished and goes on from its checkpoint.
     write_json(run_folder / RESULT_NAME, {**asdict(result), "path": FINISHED_NAME})
     remove_checkpoints(run_folder / "checkpoints")
+    if watcher is not None:
+        watcher.close()
     return result
 
 
@@ -171,11 +195,15 @@ def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioni
     return _Run(inputs, family, components, conditioning, parameters, optimizer, average)
 
 
-def _optimise(run: _Run, folder: Path, date: str | None, progress: Progress) -> tuple[int, list[float]]:
+def _optimise(
+    run: _Run, folder: Path, date: str | None, progress: Progress, watcher: Watcher | None
+) -> tuple[int, list[float], Ending | None]:
     recipe, key = run.inputs.recipe, run.inputs.key
     first_d = prodigy_d(run.optimizer)
-    start = _resume(folder, key, run)
+    start = _resume(folder, key, run, watcher)
     log, losses = TrainingLog(folder, start), []
+    if watcher is not None:
+        watcher.begin(folder, start)
     progress("training", start, recipe.steps)
     for step in range(start, recipe.steps):
         entry = _step(run, step)
@@ -185,18 +213,22 @@ def _optimise(run: _Run, folder: Path, date: str | None, progress: Progress) -> 
         progress("training", step + 1, recipe.steps)
         done, ended = step + 1, step + 1 == recipe.steps
         if recipe.save_every is not None and done % recipe.save_every == 0 and not ended:
-            write_bytes(folder / step_name(done), _encode_file(run, date))
+            write_bytes(folder / step_name(done), _encode_file(run, date, done))
+        # Before the checkpoint: whoever resumes from it finds every look that lies behind it.
+        encode = partial(_encode_file, run, date, done)
+        if watcher is not None and (ending := watcher.after(done, encode)) is not None:
+            return start, losses, ending
         if done % recipe.checkpoint_every == 0 and not ended:
             state = run.optimizer.state_dict()
             save_checkpoint(folder / "checkpoints", Checkpoint(key, done, run.parameters, state, run.average))
-    return start, losses
+    return start, losses, None
 
 
-def _resume(folder: Path, key: str, run: _Run) -> int:
+def _resume(folder: Path, key: str, run: _Run, watcher: Watcher | None) -> int:
     import torch
 
     checkpoint = load_newest_checkpoint(folder / "checkpoints", key)
-    if checkpoint is None:
+    if checkpoint is None or (watcher is not None and not watcher.holds(folder, checkpoint.step)):
         return 0
     passed = [step for step in saved_steps(run.inputs.recipe) if step <= checkpoint.step]
     if not all((folder / step_name(step)).is_file() for step in passed):
@@ -260,7 +292,7 @@ def _batch_loss(run: _Run, number: int) -> Any:
         return batch.scale * losses.mean()
 
 
-def _encode_file(run: _Run, date: str | None) -> bytes:
+def _encode_file(run: _Run, date: str | None, steps: int) -> bytes:
     inputs, weights = run.inputs, run.average or run.parameters
     dtype = _FILE_DTYPES[inputs.recipe.save_dtype]
     arrays = {name: each.detach().cpu().contiguous().numpy() for name, each in weights.items()}
@@ -269,6 +301,7 @@ def _encode_file(run: _Run, date: str | None) -> bytes:
         raise InputError(f"training: accepted finite weights, got NaN or infinity in {bad[0]}; "
                          "next: lower optimizer.learning_rate in the recipe")
     try:
-        return encode({name: (dtype, array) for name, array in arrays.items()}, lora_metadata(inputs, run.family, date))
+        metadata = lora_metadata(inputs, run.family, date, steps)
+        return encode({name: (dtype, array) for name, array in arrays.items()}, metadata)
     except ValueError as error:
         raise InputError(f"training: {error}; next: set save_dtype = \"float32\" in the recipe") from error

@@ -33,14 +33,21 @@ class TrainingInputs:
     key: str
 
 
-def read_inputs(recipe: Recipe) -> TrainingInputs:
+def read_inputs(recipe: Recipe, watch: str | None = None) -> TrainingInputs:
     """Read dataset and base of a recipe and hash them.
 
+    Args:
+        recipe: what to train.
+        watch: ``Watcher.identity`` of whoever looks on; enters the key where looking may end the run. None: nobody.
+
     Raises:
-        InputError: dataset, base or family cannot be used, the preset finds no module in the base, or the recipe asks
-            for what training does not carry out.
+        InputError: dataset, base or family cannot be used, the preset finds no module in the base, the recipe asks for
+            what training does not carry out, or for looks that nobody takes.
     """
     require_supported(recipe)
+    if recipe.sample_every is not None and watch is None:
+        raise InputError(f"recipe: accepted sample_every = {recipe.sample_every} with a persona that judges the "
+                         "samples, got none; next: lifeos retrain-lora RECIPE -o OUT --persona FOLDER")
     family = get_family(recipe.family)
     examples = tuple(read_examples(recipe))
     if not family.expected_modules(recipe.base, recipe.targets):
@@ -52,7 +59,8 @@ def read_inputs(recipe: Recipe) -> TrainingInputs:
 
         # Another detector draws another box around the same face.
         hashes["face_detector"] = read_pins(recipe.mask.detector_folder)["detector"].sha256
-    key = hash_json({"revision": TRAINING_REVISION, "recipe": recipe.settings(), **hashes})
+    ending = {} if recipe.early_stop is None else {"watch": watch}
+    key = hash_json({"revision": TRAINING_REVISION, "recipe": recipe.settings(), **hashes, **ending})
     return TrainingInputs(recipe, examples, hashes["base"], hashes["dataset"], key)
 
 

@@ -2,9 +2,10 @@
 
 import json
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import median
 from typing import Any
 
 from evals.atomic import write_text
@@ -13,6 +14,8 @@ from lifeos.lora.recipe import Recipe
 
 LOG_NAME = "training-log.jsonl"
 _FIRST_LOOK, _GROWTH = 100, 10.0
+# The first step warms caches up and allocates.
+_PACE_FROM, _PACE_STEPS, _FEWEST_STEPS = 2, 20, 5
 
 
 @dataclass(frozen=True)
@@ -71,6 +74,16 @@ def read_log(folder: Path) -> list[LogEntry]:
         except (ValueError, TypeError):
             break
     return entries
+
+
+def expected_seconds(entries: Sequence[LogEntry]) -> float | None:
+    """Return how long a step of this run takes where nothing disturbs it: the median of its steps 2 to 21.
+
+    What a run itself took is known of every recipe and machine; a table of GPUs (``lifeos.pods.throughput``) is not.
+    None before there are five of them.
+    """
+    first = [each.seconds for each in entries if _PACE_FROM <= each.step < _PACE_FROM + _PACE_STEPS]
+    return median(first) if len(first) >= _FEWEST_STEPS else None
 
 
 def prodigy_d(optimizer: Any) -> float | None:

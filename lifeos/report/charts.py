@@ -10,7 +10,8 @@ if TYPE_CHECKING:
 
 # Okabe and Ito 2008; both stand out on light and on dark paper.
 CANDIDATE, CHAMPION, LIMIT = "#0072B2", "#E69F00", "#CC79A7"
-_INK = "#010203"  # replaced by the colour of the text around the picture
+INK = "#010203"
+"""Replaced by the colour of the text around the picture."""
 _MARKS = {"approved": ("o", CANDIDATE), "rejected": ("X", CHAMPION), "not_evaluated": ("s", "#999999")}
 _BINS = 30
 
@@ -44,8 +45,8 @@ def distribution(
         axes.axvline(value, color=LIMIT, linewidth=1.6, linestyle="--", label=meaning)
     axes.set_xlabel(name)
     axes.set_ylabel("images")
-    axes.legend(fontsize=7, frameon=False, labelcolor=_INK)
-    return _svg(figure, f"distribution of {name}")
+    axes.legend(fontsize=7, frameon=False, labelcolor=INK)
+    return inline_svg(figure, f"distribution of {name}")
 
 
 def history(name: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
@@ -63,16 +64,16 @@ def history(name: str, rows: Sequence[Mapping[str, Any]]) -> str | None:
     if not points:
         return None
     figure, axes = _figure(3.2, 1.9)
-    axes.plot([place for place, *_ in points], [mean for _, mean, *_ in points], color=_INK, linewidth=0.7, alpha=0.5)
+    axes.plot([place for place, *_ in points], [mean for _, mean, *_ in points], color=INK, linewidth=0.7, alpha=0.5)
     for place, mean, interval, verdict in points:
         mark, colour = _MARKS.get(verdict, _MARKS["not_evaluated"])
         if interval is not None:
             axes.plot([place, place], interval, color=colour, linewidth=1.2, alpha=0.7)
         axes.plot([place], [mean], mark, color=colour, markersize=7 if place == len(rows) else 5)
-    axes.set_title(name, fontsize=9, color=_INK)
+    axes.set_title(name, fontsize=9, color=INK)
     axes.set_xlim(0.5, len(rows) + 0.5)
     axes.set_xticks([1, len(rows)] if len(rows) > 1 else [1])
-    return _svg(figure, f"history of {name}")
+    return inline_svg(figure, f"history of {name}")
 
 
 def _figure(width: float, height: float) -> tuple["Figure", Any]:
@@ -83,17 +84,28 @@ def _figure(width: float, height: float) -> tuple["Figure", Any]:
     FigureCanvasSVG(figure)
     axes = figure.subplots()
     figure.patch.set_alpha(0.0)
-    axes.patch.set_alpha(0.0)
-    axes.spines[["top", "right"]].set_visible(False)
-    for spine in axes.spines.values():
-        spine.set_color(_INK)
-    axes.tick_params(colors=_INK, labelsize=7)
-    axes.xaxis.label.set_color(_INK)
-    axes.yaxis.label.set_color(_INK)
+    dress(axes)
     return figure, axes
 
 
-def _svg(figure: "Figure", title: str) -> str:
+def dress(axes: Any) -> None:
+    """Give axes the colour of the text around the picture and no box."""
+    axes.patch.set_alpha(0.0)
+    axes.spines[["top", "right"]].set_visible(False)
+    for spine in axes.spines.values():
+        spine.set_color(INK)
+    axes.tick_params(colors=INK, labelsize=7)
+    axes.xaxis.label.set_color(INK)
+    axes.yaxis.label.set_color(INK)
+
+
+def inline_svg(figure: "Figure", title: str) -> str:
+    """Return a figure as an ``<svg>`` element for a page: ``INK`` becomes the page's own colour, ids are its own.
+
+    Args:
+        figure: with a canvas.
+        title: what a screen reader says; different on one page.
+    """
     import matplotlib as mpl
 
     buffer = io.StringIO()
@@ -101,7 +113,7 @@ def _svg(figure: "Figure", title: str) -> str:
     with mpl.rc_context({"svg.fonttype": "none", "svg.hashsalt": title}):
         figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None})
     text = buffer.getvalue()
-    text = text[text.index("<svg") :].replace(_INK, "currentColor")
+    text = text[text.index("<svg") :].replace(INK, "currentColor")
     # Several pictures share one page: their ids must not meet.
     prefix = re.sub(r"[^a-z0-9]+", "-", title.lower())
     text = re.sub(r'\bid="([^"]+)"', rf'id="{prefix}-\1"', text)

@@ -12,11 +12,17 @@ _PLAIN_SECONDS = 15.0
 
 
 @contextmanager
-def show_progress(stream: TextIO | None = None) -> Iterator[Callable[[str, int, int], None]]:
-    """Give a progress function: bars on a terminal, a line now and then elsewhere (default stream: stderr)."""
+def show_progress(
+    stream: TextIO | None = None, news: Callable[[], list[str]] = list
+) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a progress function: bars on a terminal, a line now and then elsewhere (default stream: stderr).
+
+    ``news`` is asked at every call, and at the end, for lines that belong above the bars.
+    """
     stream = stream or sys.stderr
     if not stream.isatty():
-        yield _plain_progress(stream)
+        yield _plain_progress(stream, news)
+        _print_lines(stream, news())
         return
     from rich.console import Console
     from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -29,14 +35,27 @@ def show_progress(stream: TextIO | None = None) -> Iterator[Callable[[str, int, 
             if stage not in tasks:
                 tasks[stage] = bars.add_task(_STAGES.get(stage, stage), total=total)
             bars.update(tasks[stage], completed=done, total=total)
+            _print_above(bars.console, news())
 
         yield show
+        _print_above(bars.console, news())
 
 
-def _plain_progress(stream: TextIO) -> Callable[[str, int, int], None]:
+def _print_lines(stream: TextIO, lines: list[str]) -> None:
+    for line in lines:
+        print(line, file=stream, flush=True)
+
+
+def _print_above(console: Any, lines: list[str]) -> None:
+    for line in lines:
+        console.print(line, markup=False, highlight=False)
+
+
+def _plain_progress(stream: TextIO, news: Callable[[], list[str]]) -> Callable[[str, int, int], None]:
     last: dict[str, float] = {}
 
     def show(stage: str, done: int, total: int) -> None:
+        _print_lines(stream, news())
         now = time.monotonic()
         if stage in last and done != total and now - last[stage] < _PLAIN_SECONDS:
             return

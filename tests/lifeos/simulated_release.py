@@ -90,7 +90,7 @@ def log(artifacts, line):
         file.write(line + "\n")
 
 
-def training_hash(recipe):
+def training_hash(recipe, watch):
     return hash_file(recipe)
 
 
@@ -102,11 +102,11 @@ def _trained(recipe, artifacts):
     return Path(artifacts) / "runs" / hash_file(recipe)[:16] / "lora.safetensors"
 
 
-def is_trained(recipe, artifacts):
+def is_trained(recipe, artifacts, watch):
     return _trained(recipe, artifacts).exists()
 
 
-def train(recipe, artifacts, progress):
+def train(recipe, artifacts, progress, watch):
     out = _trained(recipe, artifacts)
     if out.exists():
         return Trained(out, made=False)

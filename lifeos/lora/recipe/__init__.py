@@ -5,6 +5,7 @@ from lifeos.lora.recipe.reading import find_base, find_folder, load_recipe, pars
 from lifeos.lora.recipe.schema import Recipe, TargetPreset
 from lifeos.lora.recipe.sections import (
     CaptionShuffleSettings,
+    EarlyStopSettings,
     EmaSettings,
     MaskSettings,
     OptimizerSettings,
@@ -16,6 +17,7 @@ from lifeos.lora.recipe.writing import recipe_toml
 __all__ = [
     "CaptionShuffleSettings",
     "Contradiction",
+    "EarlyStopSettings",
     "EmaSettings",
     "MaskSettings",
     "OptimizerSettings",

@@ -151,6 +151,15 @@ def _counts(recipe: "Recipe") -> _Found:
     for field, every in (("save_every", recipe.save_every), ("sample_every", recipe.sample_every)):
         if every is not None and every > steps:
             yield (field, "steps"), f"training ends after {steps} steps, before the first of every {every}; lower it"
+    if recipe.early_stop is None:
+        return
+    window, every = recipe.early_stop.window, recipe.sample_every
+    if every is None:
+        yield ("early_stop", "sample_every"), "nothing is looked at while training; set sample_every"
+    elif every <= steps and (steps - 1) // every < 2 * window:
+        yield ("early_stop.window", "sample_every", "steps"), (
+            f"a plateau is found in {2 * window} looks before the last step, and there are {(steps - 1) // every}; "
+            "lower sample_every or window")  # fmt: skip
 
 
 def _resolution(recipe: "Recipe") -> _Found:

@@ -9,6 +9,7 @@ from evals.content_hash import hash_json
 from lifeos.lora.recipe.contradictions import FLOW_FAMILIES, contradictions
 from lifeos.lora.recipe.sections import (
     CaptionShuffleSettings,
+    EarlyStopSettings,
     EmaSettings,
     Integer,
     MaskSettings,
@@ -28,7 +29,7 @@ Subfolder = Annotated[str, StringConstraints(pattern=r"^[^/\\]+$", max_length=20
 
 OFF_BY_A_WORD = frozenset({
     "min_snr_gamma", "gradient_clip", "resolution", "caption_shuffle", "prior", "mask", "ema", "cache_latents",
-    "cache_text", "timestep_sampling", "discrete_flow_shift", "save_every", "sample_every",
+    "cache_text", "timestep_sampling", "discrete_flow_shift", "save_every", "sample_every", "early_stop",
 })  # fmt: skip
 """Keys that ``"none"`` turns off in the file: TOML has no null."""
 
@@ -124,7 +125,9 @@ class Recipe(Section):
     save_every: Integer | None = Field(default=None, ge=1, le=1_000_000)
     """Steps between LoRA files that are kept beside the finished one; none when absent."""
     sample_every: Integer | None = Field(default=None, ge=1, le=1_000_000)
-    """Steps between samples drawn while training; none when absent."""
+    """Steps between looks: samples drawn and judged while training; none when absent."""
+    early_stop: EarlyStopSettings | None = None
+    """See ``EarlyStopSettings``."""
     device: Literal["cpu", "cuda"] = "cpu"
     """Where training runs."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
@@ -207,6 +210,9 @@ class Recipe(Section):
         settings.update(alpha=self.effective_alpha, threads=self.effective_threads, dtype=self.effective_dtype,
                         name=self.title)
         settings["optimizer"]["learning_rate"] = self.optimizer.base_learning_rate
+        if self.early_stop is not None:
+            # Looks decide where such a run ends.
+            settings["sample_every"] = self.sample_every
         return settings
 
     @property

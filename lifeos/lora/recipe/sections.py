@@ -154,6 +154,15 @@ class MaskSettings(Section):
         return Path("models/faces") if self.face_models is None else self.face_models
 
 
+class EarlyStopSettings(Section):
+    """When a run ends before its last step, ``[early_stop]``: at a copy, and where likeness no longer grows."""
+
+    window: Integer = Field(default=3, ge=2, le=100)
+    """Looks in each of the two windows that are compared."""
+    margin: Number = Field(default=0.02, gt=0.0, le=1.0)
+    """Likeness that the later window must still be able to have gained."""
+
+
 class EmaSettings(Section):
     """Exponential moving average of the LoRA's weights, ``[ema]``: the average is what is saved."""
 
