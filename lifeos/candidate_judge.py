@@ -1,4 +1,4 @@
-"""What the images of a LoRA on prompt set A are worth: asked for each checkpoint, strength and look at a training run."""
+"""What images of a LoRA on prompt set A are worth: asked for each checkpoint, strength and look at a training run."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass

@@ -99,8 +99,8 @@ class PersonaWatcher:
 
     def close(self) -> None:
         """Remove the LoRA files of the looks; images and curve stay."""
-        for point in self._points:
-            _look_file(self._folder, point.step).unlink(missing_ok=True)
+        for file in (self._folder / LOOKS_FOLDER).glob("step-*.safetensors"):
+            file.unlink()
 
     def _draw(self, file: Path) -> Sequence[ImageToMeasure]:
         import torch

@@ -52,6 +52,9 @@ CASES = {
         {"optimizer": {"schedule": "cosine_with_restarts", "schedule_cycles": 2}}),
     "ema.decay steps": ({"ema": {"decay": 0.9999}}, {"ema": {"decay": 0.99}}),
     "save_every steps": ({"save_every": 301}, {"save_every": 300}),
+    "early_stop sample_every": ({"early_stop": {}}, {"sample_every": 20}),
+    "early_stop.window sample_every steps": (
+        {"early_stop": {}, "sample_every": 50}, {"early_stop": {}, "sample_every": 49}),
     "resolution.min_side resolution.sides resolution.max_side": (
         {"resolution": {"sides": [512], "buckets": True, "max_side": 448}},
         {"resolution": {"sides": [512], "buckets": True, "max_side": 512}}),

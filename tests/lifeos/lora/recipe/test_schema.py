@@ -39,6 +39,7 @@ NEWER = {
     "gradient_checkpointing": {"gradient_checkpointing": True},
     "compile": {"compile": True},
     "offload": {"offload": True, "device": "cuda"},
+    "early_stop": {"early_stop": {}, "sample_every": 20},
 }
 NEWER_OPTIMIZER = {
     "text_encoder_learning_rate": {"text_encoder_learning_rate": 1.0},
@@ -89,6 +90,8 @@ def test_what_is_listed_here_is_every_newer_key():
 
 def test_places_and_what_is_written_on_the_way_do_not_enter_the_hash():
     assert recipe(save_every=10, sample_every=20, checkpoint_every=7).content_hash == recipe().content_hash
+    stopped = [recipe(sample_every=every, early_stop={}).content_hash for every in (20, 30)]
+    assert stopped[0] != stopped[1]  # looks decide where such a run ends
     first, second = (recipe(prior={"folder": name}, mask={"folder": name}) for name in ("a", "b"))
     assert first.content_hash == second.content_hash != recipe().content_hash
 
