@@ -39,9 +39,9 @@ class Workload:
 def count_workload(inputs: "Inputs") -> Workload:
     """Count what ``lifeos gate release`` does with these inputs on a fresh pod, as if nothing had been made before.
 
-    Training and cached latents (for a recipe), samples of the candidate, the champion's on the same plan, controls
-    (images rendered twice, at strength 1.8, without the trigger; faces of the bare base where the persona has no
-    calibration yet), judging every image.
+    Training, cached latents and the looks at it (for a recipe), samples of the candidate, the champion's on the same
+    plan, controls (images rendered twice, at strength 1.8, without the trigger; faces of the bare base where the
+    persona has no calibration yet), judging every image.
 
     Raises:
         InputError: persona, prompts, recipe or dataset cannot be read.
@@ -52,7 +52,7 @@ def count_workload(inputs: "Inputs") -> Workload:
 
     persona = load_persona(inputs.persona, inputs.project.root)
     parts = [Part("start", "start", persona.family, 1)]
-    training_folders = {persona.dataset.resolve()}
+    training_folders, looked_at = {persona.dataset.resolve()}, 0
     if inputs.lora is None and inputs.images is None:
         from lifeos.lora.recipe import find_folder, read_recipe
 
@@ -61,14 +61,16 @@ def count_workload(inputs: "Inputs") -> Workload:
         dataset = find_folder(path, recipe.dataset, "dataset")
         training_folders.add(dataset.resolve())
         parts += _training(recipe, path, len(pictures_below(dataset)))
-    judged = 0 if inputs.images is None else len(image_files(inputs.images))
+        looked_at = _looked_at(recipe, persona)
+        parts += _sampling(persona, "looks", looked_at)
+    judged = looked_at if inputs.images is None else len(image_files(inputs.images))
     if inputs.images is None:
         plan = len(persona.prompts_b) * len(persona.seeds.b)
         champions = 0 if champion_file(inputs) is None else plan
         controls = _controls(inputs, persona)
         for phase, images in (("sampling", plan), ("champion", champions), ("controls", controls)):
             parts += _sampling(persona, phase, images)
-        judged = plan + champions + controls
+        judged += plan + champions + controls
     judged += sum(len(pictures_below(folder)) for folder in training_folders) + len(image_files(persona.references))
     parts.append(Part("judging", "judge", persona.family, judged, side=_side(persona)))
     return Workload(tuple(part for part in parts if part.calls))
@@ -81,6 +83,12 @@ def _training(recipe: "Recipe", path: Path, pictures: int) -> list[Part]:
         Part("training", "encode", recipe.family, pictures, side=side, dtype=dtype),
         Part("training", "train", recipe.family, recipe.steps, recipe.batch_size, side, dtype),
     ]
+
+
+def _looked_at(recipe: "Recipe", persona: "Persona") -> int:
+    from lifeos.training_watch.inputs import looks_of, watch_plan
+
+    return looks_of(recipe) * len(watch_plan(persona).requests()) if recipe.sample_every is not None else 0
 
 
 def _sampling(persona: "Persona", phase: str, images: int) -> list[Part]:

@@ -81,3 +81,24 @@ def test_plain_progress_shows_first_and_last():
         for done in range(1, 101):
             progress("sampling", done, 100)
     assert stream.getvalue().splitlines() == ["sampling images: 1 of 100", "sampling images: 100 of 100"]
+
+
+def test_news_stand_between_the_lines_of_progress():
+    stream, waiting = io.StringIO(), [["[b]one[/b]"], [], ["last"]]
+    with show_progress(stream, news=lambda: waiting.pop(0)) as progress:
+        progress("training", 1, 2)
+        progress("training", 2, 2)
+    assert stream.getvalue().splitlines() == ["[b]one[/b]", "training: 1 of 2", "training: 2 of 2", "last"]
+
+
+def test_news_stand_above_the_bars_as_they_are(monkeypatch):
+    class Terminal(io.StringIO):
+        def isatty(self):
+            return True
+
+    monkeypatch.setenv("TERM", "xterm-256color")
+    stream, waiting = Terminal(), [["[b]one[/b]"], ["last"]]
+    with show_progress(stream, news=lambda: waiting.pop(0)) as progress:
+        progress("training", 1, 2)
+    assert "[b]one[/b]" in stream.getvalue()
+    assert "last" in stream.getvalue()

@@ -8,7 +8,7 @@ from lifeos.errors import InputError
 from lifeos.lora import training_log
 from lifeos.lora.recipe import OptimizerSettings, Recipe
 from lifeos.lora.train import train_lora
-from lifeos.lora.training_log import LOG_NAME, LogEntry, TrainingLog, read_log, require_healthy
+from lifeos.lora.training_log import LOG_NAME, LogEntry, TrainingLog, expected_seconds, read_log, require_healthy
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -91,3 +91,11 @@ def test_whatever_lies_there_is_read_up_to_what_is_not_whole(tmp_path_factory, s
 
 def test_no_log_is_an_empty_one(tmp_path):
     assert read_log(tmp_path) == []
+
+
+def test_the_pace_expected_is_that_of_the_first_steps():
+    slow_start = [entry(1, seconds=60.0), *(entry(step, seconds=0.2) for step in range(2, 22))]
+    slow_later = [entry(step, seconds=5.0) for step in range(22, 100)]
+    assert expected_seconds(slow_start + slow_later) == 0.2
+    assert expected_seconds(slow_start[:6]) == 0.2
+    assert expected_seconds(slow_start[:5]) is None

@@ -76,6 +76,20 @@ def test_everything_that_is_paid_for_is_counted():
     assert not [key for key in counted if key[0] == "champion"]
 
 
+def test_looks_at_a_run_are_paid_for_too(tmp_path):
+    folder = project_root() / "personas" / "pistachio"
+    text = (folder / "recipe.toml").read_text(encoding="utf-8").replace('"dataset"', f"'{folder / 'dataset'}'")
+    text = text.replace('"models/tiny-base"', f"'{project_root() / 'models' / 'tiny-base'}'")
+    (tmp_path / "recipe.toml").write_text(f"sample_every = 300\n{text}", encoding="utf-8")
+    plain, looked_at = calls(count_workload(read_inputs({}))), calls(
+        count_workload(read_inputs({"recipe": tmp_path / "recipe.toml"}))
+    )
+    assert looked_at["looks", "decode"] == 6 * 8  # 1600 steps
+    assert looked_at["looks", "denoise"] == 6 * 8 * 56
+    assert looked_at["judging", "judge"] - plain["judging", "judge"] == 6 * 8
+    assert not [key for key in plain if key[0] == "looks"]
+
+
 def test_a_champion_is_sampled_too_and_a_lora_is_not_trained(persona, tmp_path):
     lora = tmp_path / "x.safetensors"
     lora.write_bytes(b"x")

@@ -101,7 +101,7 @@ def test_asked_for_behind_a_checkpoint_the_curve_begins_there(recipe, tmp_path, 
 
 
 def test_a_plateau_ends_the_run_with_the_likest_look(stopping, tmp_path, watching):
-    script = {step: (0.7, 0, ()) for step in range(1, 10)} | {1: (0.6, 0, ()), 3: (0.7004, 0, ())}
+    script = dict.fromkeys(range(1, 10), (0.7, 0, ())) | {1: (0.6, 0, ()), 3: (0.7004, 0, ())}
     result = train_lora(stopping, tmp_path / "x.safetensors", tmp_path / "a", watcher=watching.of(stopping, script))
     assert (result.steps, result.kept_step) == (5, 3)
     assert "less than 0.05" in result.stopped
@@ -135,7 +135,7 @@ def test_a_run_that_ends_early_ends_alike_after_a_kill(stopping, tmp_path, watch
 
 @pytest.mark.parametrize("lost", ["curve.jsonl", "looks/step-00000001.safetensors"])
 def test_an_early_stop_that_lost_a_look_begins_anew(stopping, tmp_path, watching, lost):
-    script = {step: (0.7, 0, ()) for step in range(1, 10)}
+    script = dict.fromkeys(range(1, 10), (0.7, 0, ()))
     with pytest.raises(KilledError):
         train_lora(stopping, tmp_path / "x.safetensors", tmp_path / "a", killed_at(4),
                    watcher=watching.of(stopping, script))  # fmt: skip
@@ -164,7 +164,7 @@ def test_only_where_a_run_may_end_early_does_the_judge_enter_its_key(recipe, sto
     looked_at = recipe.model_copy(update={"sample_every": 2})
     assert read_inputs(looked_at, "a").key == read_inputs(looked_at, "b").key == read_inputs(recipe).key
     assert read_inputs(stopping, "a").key != read_inputs(stopping, "b").key
-    with pytest.raises(InputError, match="sample_every = 2 with a persona .* --persona FOLDER"):
+    with pytest.raises(InputError, match=r"sample_every = 2 with a persona .* --persona FOLDER"):
         read_inputs(looked_at)
 
 
