@@ -106,9 +106,8 @@ def draw_training_curve(
     rated = [(entry.step, entry.learning_rate * (1.0 if entry.d is None else entry.d)) for entry in log]
     size = "learning rate" if all(entry.d is None for entry in log) else "d x learning rate"
     other.plot([step for step, _ in rated], [rate for _, rate in rated], color=CHAMPION, linewidth=0.9, label=size)
-    positive = [rate for _, rate in rated if rate > 0.0]
-    # Prodigy's d grows by powers of ten; a schedule does not.
-    if positive and max(positive) > 100.0 * min(positive):
+    if any(entry.d is not None for entry in log) and len({rate for _, rate in rated if rate > 0.0}) > 1:
+        # Prodigy's d grows by powers of ten.
         other.set_yscale("log")
     other.set_ylabel(size)
     for axes in (likeness, skin, copying):
@@ -138,8 +137,8 @@ def _limit(axes: Any, value: float | None, words: str) -> None:
 
 
 def _binned(log: "Sequence[LogEntry]") -> list[tuple[float, float]]:
-    size = max(1, -(-len(log) // _LOSS_BINS))
-    parts = [log[start : start + size] for start in range(0, len(log), size)]
+    count = min(_LOSS_BINS, len(log))
+    parts = [log[part * len(log) // count : (part + 1) * len(log) // count] for part in range(count)]
     return [(sum(e.step for e in part) / len(part), sum(e.loss for e in part) / len(part)) for part in parts]
 
 

@@ -13,7 +13,7 @@ LIMITS = CurveLimits(0.6, (-2.0, 2.0), 0.005)
 
 
 def log(count, d=None):
-    return [LogEntry(step, 1.0 / step, 1e-3, 0.2, 3.0, d, 0.5) for step in range(1, count + 1)]
+    return [LogEntry(step, 1.0 / step, 1e-3, 0.2, 3.0, d and d * step, 0.5) for step in range(1, count + 1)]
 
 
 def looks(*likeness):
@@ -38,6 +38,8 @@ def test_every_look_and_limit_is_on_it():
     assert [0.04, 0.04, 0.001] in values_of(copying)
     assert [0.005, 0.005] in values_of(copying)
     assert size.get_ylabel() == "d x learning rate"
+    assert size.get_yscale() == "log"
+    assert draw_training_curve(points, log(300), LIMITS).axes[4].get_yscale() == "linear"
     assert size.get_lines()[0].get_ydata()[0] == pytest.approx(1e-7)
     assert len(loss.get_lines()[0].get_xdata()) == 60  # five steps a point
 
