@@ -1,4 +1,4 @@
-"""``python -m benchmarks.training_stop_simulation``: how often a run is ended that was still gaining, and how often not.
+"""``python -m benchmarks.training_stop_simulation``: how often a run is ended that still gained, or one that did not.
 
 Nothing is timed. Looks are drawn from a model of likeness (how much each prompt gains, noise of an image, noise that
 all images of a look share because the LoRA of that step is a little better or worse) and handed to
@@ -65,8 +65,8 @@ def table(rows: Sequence[dict[str, float | int | str]]) -> str:
              "| --- | --- | --- | --- | --- | --- | --- |"]  # fmt: skip
     for row in rows:
         at = f"{row['mean_look']:.1f}" if row["ended"] else "-"
-        lines.append(f"| {row['truth']} | {row['looks']} | {row['deviation']} | {row['runs']:,} | {row['ended']} | {at} "
-                     f"| {row['wrong']} |")  # fmt: skip
+        lines.append(f"| {row['truth']} | {row['looks']} | {row['deviation']} | {row['runs']:,} | {row['ended']} "
+                     f"| {at} | {row['wrong']} |")  # fmt: skip
     return "\n".join(lines)
 
 

@@ -2,6 +2,7 @@
 
 import json
 import math
+import re
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,8 @@ from benchmarks.metrics import lines_of as metrics_lines
 from benchmarks.overhead import SAME_IMAGES_LEVELS, Comparison
 from benchmarks.overhead import lines_of as overhead_lines
 from benchmarks.table import Line, all_met, format_table, number
+from benchmarks.training_stop_simulation import simulate as training_stops
+from benchmarks.training_stop_simulation import table as training_stop_table
 from lifeos.errors import InputError
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 
@@ -248,6 +251,18 @@ def test_no_two_pictures_that_are_measured_are_one(tmp_path):
     assert len({path.read_bytes() for path in paths}) == 40
     with pytest.raises(InputError, match="no"):
         write_pictures([tmp_path / "empty"], 1, tmp_path / "more")
+
+
+def test_a_small_simulation_of_stopped_runs_says_the_same_twice_and_tells_flat_from_rising():
+    rows = training_stops(12)
+    assert rows == training_stops(12)
+    flat = [row["ended"] for row in rows if row["truth"] == "gains nothing" and row["looks"] == 32]
+    assert min(flat) > 3 >= max(row["wrong"] for row in rows)
+    page = (Path(__file__).parents[1] / "docs" / "training-curve.md").read_text(encoding="utf-8")
+    head, *lines = training_stop_table(rows).splitlines()
+    assert head in page
+    for line in lines[1:]:  # the page has a thousand runs of each
+        assert re.search(re.escape(line.split(" | 12 |")[0]) + r" \| 1,000 \|", page), line
 
 
 class TestDecisionSimulation:

@@ -85,7 +85,7 @@ def watch_identity(recipe: "Recipe", inputs: WatchInputs) -> str | None:
         "revision": WATCH_REVISION, "plan": watch_plan(persona).content_hash,
         "calibration": hash_file(persona.calibration), "policy": hash_file(inputs.policy),
         "faces": face_models_hash(persona.face_backend, persona.face_folder),
-        "training_images": hash_folder(persona.dataset, "*"),
+        "training_images": hash_folder(persona.dataset),
     })  # fmt: skip
 
 
