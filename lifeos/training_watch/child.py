@@ -35,7 +35,7 @@ def watcher_of(
     from lifeos.lora.store import ImageStore
     from lifeos.persona import load_persona
     from lifeos.report.training_curve import CurveLimits, write_training_curve
-    from lifeos.training_watch.tensorboard import EventFiles
+    from lifeos.training_watch.tensorboard import write_event_file
     from lifeos.training_watch.watcher import PersonaWatcher
 
     identity = watch_identity(recipe, inputs)
@@ -43,7 +43,7 @@ def watcher_of(
         return None
     persona = load_persona(inputs.persona, inputs.root)
     judge = CandidateJudge.of_persona(persona, inputs.policy, artifacts, engine, progress, [recipe.dataset])
-    events, limits = EventFiles(), CurveLimits.of(judge.calibration)
+    limits = CurveLimits.of(judge.calibration)
     store = ImageStore(artifacts / "samples")
 
     def sample(plan: "SamplePlan", base: Path, lora: Path) -> list[ImageToMeasure]:
@@ -51,7 +51,7 @@ def watcher_of(
         return [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in images]
 
     def publish(folder: Path, points: "Sequence[CurvePoint]", log: "Sequence[LogEntry]") -> None:
-        events.add(folder, points, log)
+        write_event_file(folder, points, log)
         write_training_curve(folder, persona.name, points, log, limits)
 
     return PersonaWatcher(identity, recipe, watch_plan(persona), judge, sample, publish)

@@ -19,40 +19,35 @@ def writes_events() -> bool:
     return find_spec("tensorboardX") is not None
 
 
-class EventFiles:
-    """Writes what is new after each look; does nothing where the package is absent."""
+def write_event_file(folder: Path, points: Sequence[CurvePoint], log: Sequence[LogEntry]) -> None:
+    """Write one file a look: the last point and the steps since the one before it; nothing without the package.
 
-    def __init__(self) -> None:
-        """Write nothing yet."""
-        self._writer: Any = None
-        self._step = 0
+    The writer is closed after each: it hands events to a thread, and its ``flush`` does not wait for them.
 
-    def add(self, folder: Path, points: Sequence[CurvePoint], log: Sequence[LogEntry]) -> None:
-        """Append the last point and the steps since the one before it.
+    Args:
+        folder: of the run.
+        points: all so far, at least one.
+        log: entries up to the last point.
+    """
+    if not writes_events():
+        return
+    from tensorboardX import SummaryWriter
 
-        Args:
-            folder: of the run.
-            points: all so far, at least one.
-            log: entries up to the last point.
-        """
-        if not writes_events():
-            return
-        if self._writer is None:
-            from tensorboardX import SummaryWriter
-
-            self._step = points[-2].step if len(points) > 1 else 0
-            # Steps that a killed run wrote and this one repeats are taken off the chart.
-            self._writer = SummaryWriter(str(folder / EVENTS_FOLDER), purge_step=self._step + 1)
+    last, before = points[-1], points[-2].step if len(points) > 1 else 0
+    # Steps that a killed run wrote and this one repeats are taken off the chart. Two looks within one second would
+    # share a name without the suffix.
+    writer = SummaryWriter(str(folder / EVENTS_FOLDER), purge_step=before + 1, filename_suffix=f".{last.step:08d}")
+    try:
         for entry in log:
-            if entry.step > self._step:
-                values = {name: value for name, value in asdict(entry).items() if name != "step"}
-                self._scalars("training", values, entry.step)
-        point = asdict(points[-1])
-        self._scalars("judge", {name: point[name] for name in _LOOK}, points[-1].step)
-        self._writer.flush()
-        self._step = points[-1].step
+            if entry.step > before:
+                _scalars(writer, "training", {**asdict(entry), "step": None}, entry.step)
+        point = asdict(last)
+        _scalars(writer, "judge", {name: point[name] for name in _LOOK}, last.step)
+    finally:
+        writer.close()
 
-    def _scalars(self, group: str, values: dict[str, Any], step: int) -> None:
-        for name, value in values.items():
-            if value is not None:
-                self._writer.add_scalar(f"{group}/{name}", value, step)
+
+def _scalars(writer: Any, group: str, values: dict[str, Any], step: int) -> None:
+    for name, value in values.items():
+        if value is not None:
+            writer.add_scalar(f"{group}/{name}", value, step)

@@ -54,6 +54,20 @@ def test_looking_changes_no_byte_also_across_a_kill_and_draws_nothing_twice(reci
     assert watching.seen.made == 6
 
 
+def test_a_kill_amid_a_look_leaves_no_gap_in_the_curve(recipe, tmp_path, watching, monkeypatch):
+    asked = recipe.model_copy(update={"sample_every": 2})
+    killed = watching.of(asked)
+
+    def die(*_):
+        raise KilledError
+
+    monkeypatch.setattr(killed, "_draw", die)
+    with pytest.raises(KilledError):
+        train_lora(asked, tmp_path / "x.safetensors", tmp_path / "a", watcher=killed)
+    train_lora(asked, tmp_path / "x.safetensors", tmp_path / "a", watcher=watching.of(asked))
+    assert [point.step for point in read_curve(tmp_path / "a")] == [2, 4, 6]
+
+
 def test_a_look_leaves_random_states_threads_and_gradients_as_they_were(recipe, tmp_path, watching):
     import torch
 
