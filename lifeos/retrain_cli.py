@@ -1,6 +1,7 @@
 """``retrain-lora``: train a recipe's LoRA, with or without the judge looking on."""
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated
 
@@ -24,7 +25,6 @@ def retrain_lora(
 ) -> int:
     """Train a LoRA; the same command after a kill goes on where it was."""
     from lifeos.inputs import read_inputs
-    from lifeos.lora import training_inputs
     from lifeos.lora.recipe import load_recipe
     from lifeos.lora.train import hand_out
     from lifeos.lora.train_once import train_once
@@ -42,16 +42,17 @@ def retrain_lora(
                          "drop --persona and --policy")  # fmt: skip
     inputs = read_inputs({"persona": persona, "policy": policy, "artifacts": artifacts})
     watch = watch_request(loaded, WatchInputs(inputs.persona, inputs.project.root, inputs.policy), inputs.artifacts)
-    key = training_inputs.read_inputs(loaded, None if watch is None else watch.identity)
-    folder = training_inputs.run_folder_for(inputs.artifacts, key)
-    with show_progress(news=news_of(folder)) as progress:
-        result = train_once(loaded, inputs.artifacts, progress, watch=watch)
-    saved = hand_out(result, loaded, out)
-    page = folder / PAGE_NAME if watch is not None and (folder / PAGE_NAME).is_file() else None
+    news: list[Callable[[], list[str]]] = []
+    with show_progress(news=lambda: [line for told in news for line in told()]) as progress:
+        result = train_once(
+            loaded, inputs.artifacts, progress, watch=watch, begun=lambda folder: news.append(news_of(folder))
+        )
+    saved, page = hand_out(result, loaded, out), result.path.with_name(PAGE_NAME)
+    drawn = watch is not None and page.is_file()
     answer = {
         "schema": SCHEMA, "out": str(out), "sha256": result.sha256, "steps": result.steps, "reused": result.reused,
         "seconds": round(result.seconds, 1), "kept_step": result.kept_step, "stopped": result.stopped,
-        "saved": [str(path) for path in saved], "curve": None if page is None else str(page),
+        "saved": [str(path) for path in saved], "curve": str(page) if drawn else None,
     }  # fmt: skip
     if as_json:
         print(json.dumps(answer, allow_nan=False))
@@ -60,10 +61,11 @@ def retrain_lora(
     print(f"{out}: {how}, SHA-256 {result.sha256}")
     if result.stopped is not None:
         print(f"kept is step {result.kept_step}: {result.stopped}")
-    if page is not None:
+    if drawn:
         print(f"curve: {page}")
     elif watch is not None:
-        print(f"no curve: this LoRA was trained before without looks, and is not paid for twice; next: remove {folder}")
+        print("no curve: this LoRA was trained before without looks, and is not paid for twice; next: remove "
+              f"{page.parent}")  # fmt: skip
     if watch is not None and not result.reused and not writes_events():
         print(ABSENT)
     if saved:

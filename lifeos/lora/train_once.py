@@ -1,6 +1,7 @@
 """Training that happens once for equal inputs, whoever asks and however often, in the one child process."""
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +16,7 @@ from lifeos.progress import Progress, progress_writer, silent
 
 def train_once(
     recipe: Recipe, artifacts: Path, progress: Progress = silent, *, attempt: str | None = None,
-    watch: WatchRequest | None = None,
+    watch: WatchRequest | None = None, begun: Callable[[Path], None] | None = None,
 ) -> TrainingResult:  # fmt: skip
     """Return the finished LoRA of a recipe below ``artifacts/runs``, trained in the one child process if need be.
 
@@ -27,6 +28,7 @@ def train_once(
         progress: called with ("latents" | "training", done, total).
         attempt: name of a command with several processes, which then share one failure; None: this call alone.
         watch: who looks on in the child; None for nobody.
+        begun: told the run's folder before anything is done there.
 
     Raises:
         InputError: what ``train_lora`` raises, how the child ended without a result, or the recipe asks for what
@@ -34,6 +36,8 @@ def train_once(
     """
     inputs = read_inputs(recipe, None if watch is None else watch.identity)
     folder = run_folder_for(artifacts, inputs).resolve()
+    if begun is not None:
+        begun(folder)
     values = recipe.model_copy(
         update={"base": recipe.base.resolve(), "dataset": recipe.dataset.resolve(), "threads": recipe.effective_threads}
     ).model_dump(mode="json")

@@ -72,9 +72,11 @@ def watch_identity(recipe: "Recipe", inputs: WatchInputs) -> str | None:
     if recipe.sample_every is None:
         return None
     persona = load_persona(inputs.persona, inputs.root)
-    of_recipe = (recipe.trigger, recipe.family, base_hash(recipe.base))
-    of_persona = (persona.trigger, persona.family, base_hash(persona.base))
-    for name, wanted, got in zip(("trigger", "family", "base"), of_recipe, of_persona, strict=True):
+    # A folder is like itself without its gigabytes being read.
+    bases = ("the same", "the same") if recipe.base.resolve() == persona.base.resolve() else (
+        base_hash(recipe.base), base_hash(persona.base))  # fmt: skip
+    pairs = {"trigger": (recipe.trigger, persona.trigger), "family": (recipe.family, persona.family), "base": bases}
+    for name, (wanted, got) in pairs.items():
         if wanted != got:
             raise InputError(f"--persona {persona.folder}: accepted the persona that the recipe trains, with {name} "
                              f"{wanted!r}, got {got!r}; next: name that persona, or drop sample_every")  # fmt: skip

@@ -38,10 +38,10 @@ def trained(tmp_path, monkeypatch):
     """Training that takes no time: says what it was asked, and may change its result."""
     seen = {}
     folder = tmp_path / "run"
-    monkeypatch.setattr("lifeos.lora.training_inputs.run_folder_for", lambda artifacts, inputs: folder)
 
-    def train(recipe, artifacts, progress, *, watch=None):
+    def train(recipe, artifacts, progress, *, watch, begun):
         folder.mkdir(exist_ok=True)
+        begun(folder)
         (folder / "lora.safetensors").write_bytes(b"finished")
         for step in (400, 800, 1200):
             (folder / step_name(step)).write_bytes(b"%d" % step)
