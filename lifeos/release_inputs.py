@@ -81,7 +81,7 @@ def describe(inputs: Inputs, engine: ModuleType) -> ReleaseInputs:
         "base": base_hash(persona.base),
         "plan": release_plan(persona).content_hash,
         "references": hash_folder(persona.references, "*"),
-        "training_images": [hash_folder(folder, "*") for folder in training_images],
+        "training_images": [hash_folder(folder) for folder in training_images],
         "policy": hash_file(inputs.policy),
         "calibration": hash_file(persona.calibration) if persona.calibration.exists() else None,
         "faces": [persona.face_backend, hash_folder(persona.face_folder, "**/*.onnx")],
