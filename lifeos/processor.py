@@ -14,10 +14,13 @@ _NATIVE = ("avx512_bf16", "amx_bf16", "bf16")  # the last is the name on 64-bit 
 
 
 def available_cores() -> int:
-    """Return how many CPU cores this process may use, at least 1."""
-    if hasattr(os, "sched_getaffinity"):
-        return max(1, len(os.sched_getaffinity(0)))
-    return max(1, os.cpu_count() or 1)
+    """Return how many CPU cores this process may use, at least 1: those it is bound to, or ``OMP_NUM_THREADS`` of them.
+
+    That variable is how a caller says that other work shares the machine; numerical libraries obey it by themselves.
+    """
+    bound = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    asked = os.environ.get("OMP_NUM_THREADS", "").partition(",")[0].strip()
+    return max(1, min(bound, int(asked)) if asked.isascii() and asked.isdigit() and int(asked) else bound)
 
 
 def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:

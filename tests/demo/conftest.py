@@ -14,6 +14,13 @@ ROOT = Path(__file__).resolve().parents[2]
 PERSONA = ROOT / "personas" / "pistachio"
 
 
+def pytest_collection_modifyitems(items):
+    """Leave the demo to one worker: two would take turns at what it makes, and nobody would run the other tests."""
+    for item in items:
+        if item.path.parent == Path(__file__).parent:
+            item.add_marker(pytest.mark.xdist_group("demo"))
+
+
 @pytest.fixture(scope="session")
 def demo_artifacts():
     """One data folder for all workers and all runs: the good LoRA is trained once."""
@@ -52,8 +59,9 @@ def gate(demo_artifacts):
 
 @pytest.fixture(scope="session")
 def good_lora(demo_artifacts, testrun_uid):
-    """The LoRA of the persona's recipe, trained once for all workers."""
+    """The LoRA of the persona's recipe, trained once for all workers, on one thread: the other core is another's."""
     from lifeos.lora.recipe import load_recipe
     from lifeos.lora.train_once import train_once
 
-    return train_once(load_recipe(PERSONA / "recipe.toml"), demo_artifacts, attempt=testrun_uid).path
+    recipe = load_recipe(PERSONA / "recipe.toml").model_copy(update={"threads": 1})
+    return train_once(recipe, demo_artifacts, attempt=testrun_uid).path

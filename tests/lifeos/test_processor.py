@@ -50,6 +50,16 @@ def test_cores_are_those_this_process_may_use():
     assert 1 <= available_cores() <= (os.cpu_count() or 1)
 
 
+@pytest.mark.parametrize(("said", "cores"), [
+    ("1", 1), ("1,4", 1), ("999", None), ("0", None), ("", None), ("x", None), ("²", None),
+])  # fmt: skip
+def test_fewer_cores_are_used_where_the_caller_shares_them(monkeypatch, said, cores):
+    monkeypatch.delenv("OMP_NUM_THREADS", raising=False)
+    all_of_them = available_cores()
+    monkeypatch.setenv("OMP_NUM_THREADS", said)
+    assert available_cores() == (cores or all_of_them)
+
+
 def test_answers_come_in_the_order_of_the_items_whoever_ends_first():
     import time
 
