@@ -3,14 +3,39 @@
 import contextlib
 import io
 import math
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from lifeos.errors import InputError
 from lifeos.lora.recipe import OptimizerSettings
 
 
+def learning_rates(settings: OptimizerSettings) -> tuple[float, ...]:
+    """Return the learning rate of each group of parameters before the schedule: of all, or of denoiser and text."""
+    rate, text = settings.base_learning_rate, settings.text_encoder_learning_rate
+    return (rate,) if text is None or text == rate else (rate, text)
+
+
+def parameter_groups(
+    settings: OptimizerSettings, parameters: Mapping[str, Any], text_components: Sequence[str]
+) -> list[Any]:
+    """Return what ``build_optimizer`` takes: the parameters, or one group for each of ``learning_rates``.
+
+    Args:
+        settings: of the optimizer.
+        parameters: ``component.module...`` -> parameter.
+        text_components: components whose parameters have the second rate.
+    """
+    rates = learning_rates(settings)
+    if len(rates) == 1:
+        return list(parameters.values())
+    text = [each for name, each in parameters.items() if name.split(".", 1)[0] in text_components]
+    denoiser = [each for name, each in parameters.items() if name.split(".", 1)[0] not in text_components]
+    return [{"params": denoiser, "lr": rates[0]}, {"params": text, "lr": rates[1]}]
+
+
 def build_optimizer(settings: OptimizerSettings, parameters: list[Any]) -> Any:
-    """Return a torch optimizer over ``parameters``.
+    """Return a torch optimizer over parameters, or over groups of them.
 
     Raises:
         InputError: an optimizer that is not built here.

@@ -33,9 +33,7 @@ class Pending:
 
 PENDING: tuple[Pending, ...] = (
     Pending("dora", "only plain LoRA is trained"),
-    Pending("train_text_encoder", "only the denoiser is trained"),
     Pending("optimizer.name", "the optimizers are prodigy and adamw", frozenset({"adamw8bit"})),
-    Pending("optimizer.text_encoder_learning_rate", "only the denoiser is trained"),
     Pending("device", "training runs on the processor"),
     Pending("dtype", "the types are float32 and bfloat16", frozenset({"float16"})),
     Pending("full_float16", "LoRA weights stay float32"),

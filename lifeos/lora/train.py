@@ -17,7 +17,7 @@ from lifeos.lora.checkpoint import Checkpoint, load_newest_checkpoint, remove_ch
 from lifeos.lora.conditioning import Conditioning, prepare_conditioning
 from lifeos.lora.families import Family, get_family
 from lifeos.lora.lora_metadata import lora_metadata
-from lifeos.lora.optimizer import build_optimizer, learning_rate_factor
+from lifeos.lora.optimizer import build_optimizer, learning_rate_factor, learning_rates, parameter_groups
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.safetensors_file import encode
 from lifeos.lora.training_inputs import TrainingInputs, derived_seed, read_inputs
@@ -187,10 +187,11 @@ class _Run:
 def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioning: Conditioning) -> _Run:
     recipe = inputs.recipe
     family.prepare_training(components, recipe.effective_dtype, recipe.channels_last,
-                            checkpointing=recipe.gradient_checkpointing)
+                            checkpointing=recipe.gradient_checkpointing, text_encoders=recipe.train_text_encoder)
     parameters = family.add_lora(components, rank=recipe.rank, alpha=recipe.effective_alpha, preset=recipe.targets,
-                                 seed=derived_seed(recipe.seed, "initial"))
-    optimizer = build_optimizer(recipe.optimizer, list(parameters.values()))
+                                 seed=derived_seed(recipe.seed, "initial"), text_encoders=recipe.train_text_encoder)
+    groups = parameter_groups(recipe.optimizer, parameters, family.text_components)
+    optimizer = build_optimizer(recipe.optimizer, groups)
     average = {} if recipe.ema is None else {name: each.detach().clone() for name, each in parameters.items()}
     return _Run(inputs, family, components, conditioning, parameters, optimizer, average)
 
@@ -248,8 +249,8 @@ def _step(run: _Run, step: int) -> LogEntry:
 
     started, recipe, optimizer = time.monotonic(), run.inputs.recipe, run.optimizer
     factor = learning_rate_factor(recipe.optimizer, step, recipe.steps)
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.optimizer.base_learning_rate * factor
+    for group, rate in zip(optimizer.param_groups, learning_rates(recipe.optimizer), strict=True):
+        group["lr"] = rate * factor
     losses = []
     for batch in range(step * recipe.gradient_accumulation, (step + 1) * recipe.gradient_accumulation):
         loss = _batch_loss(run, batch)
@@ -282,11 +283,14 @@ def _batch_loss(run: _Run, number: int) -> Any:
     timesteps = family.draw_timesteps(run.components, len(latents), tuple(latents.shape[1:]), generator,
                                       recipe.timestep_sampling, recipe.discrete_flow_shift)
     dropped = torch.rand(len(latents), generator=generator) < recipe.caption_dropout
-    text = run.conditioning.captions.of(batch.batch, dropped.tolist())
+    # Encoders that learn compute as the denoiser does; others as they did when their text was kept.
+    text = {} if recipe.train_text_encoder else run.conditioning.captions.of(batch.batch, dropped.tolist())
     if recipe.noise_offset > 0.0:
         # https://www.crosslabs.org/blog/diffusion-with-offset-noise: one number a channel, so that its mean can move.
         noise = noise + recipe.noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=generator)
     with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.effective_dtype == "bfloat16"):
+        if recipe.train_text_encoder:
+            text = run.conditioning.captions.of(batch.batch, dropped.tolist())
         losses = family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
                              gamma=recipe.min_snr_gamma if family.weighs_by_snr else None, weight=batch.weight)
         return batch.scale * losses.mean()

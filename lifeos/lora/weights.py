@@ -1,5 +1,6 @@
 """Is this LoRA file whole, finite, made for this base, complete, and does it do anything: numpy only, no torch."""
 
+import contextlib
 import json
 import math
 from collections import Counter
@@ -98,10 +99,9 @@ def _expected(
 ) -> tuple[str | None, dict[str, Shape]]:
     declared = _declared_preset(lora.metadata)
     if declared is not None:
-        try:
-            return declared, family.expected_modules(base, declared)
-        except InputError:
-            declared = None
+        preset, text_encoders = declared
+        with contextlib.suppress(InputError):
+            return preset, family.expected_modules(base, preset, text_encoders)
     adapter = AdapterMetadata.read(lora.metadata)
     expected: dict[str, Shape] = {}
     for component in family.lora_components:
@@ -122,12 +122,14 @@ def _expected(
                   if (name.split(".", 1)[0], module_kind(name)) in kinds}
 
 
-def _declared_preset(metadata: Mapping[str, str]) -> str | None:
+def _declared_preset(metadata: Mapping[str, str]) -> tuple[str, bool] | None:
+    """Return the preset that the file says it was trained with, and whether text encoders were trained too."""
     try:
-        targets = json.loads(metadata["lifeos.recipe"])["targets"]
-    except (KeyError, TypeError, ValueError, RecursionError):
+        recipe = json.loads(metadata["lifeos.recipe"])
+        targets, text_encoders = recipe["targets"], recipe.get("train_text_encoder", False)
+    except (KeyError, TypeError, ValueError, RecursionError, AttributeError):
         return None
-    return targets if isinstance(targets, str) else None
+    return (targets, text_encoders is True) if isinstance(targets, str) else None
 
 
 def _judge_finite(lora: LoraFile) -> Verdict:

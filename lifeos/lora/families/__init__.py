@@ -57,8 +57,17 @@ class Family(Protocol):
             InputError: no such preset.
         """
 
-    def expected_modules(self, base: Path, preset: str) -> dict[str, Shape]:
-        """Return those of ``modules`` that a preset trains; presets touch the denoiser only."""
+    def expected_modules(self, base: Path, preset: str, text_encoders: bool = False) -> dict[str, Shape]:
+        """Return those of ``modules`` that training changes.
+
+        Args:
+            base: folder in diffusers layout.
+            preset: which modules of the denoiser.
+            text_encoders: also the attention of every component of ``text_components``.
+
+        Raises:
+            InputError: what ``modules`` and ``target_suffixes`` raise.
+        """
 
     def image_size(self, base: Path) -> tuple[int, int]:
         """Return (width, height) in pixels of the images the base makes.
@@ -84,11 +93,18 @@ class Family(Protocol):
         """
 
     def prepare_training(
-        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False
-    ) -> None:
-        """Bring the frozen denoiser into ``float32`` or ``bfloat16``, a memory layout and onto a device.
+        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False,
+        text_encoders: bool = False,
+    ) -> None:  # fmt: skip
+        """Bring the frozen denoiser into a type, a memory layout and onto a device; comes before ``add_lora``.
 
-        Comes before ``add_lora``. ``checkpointing`` recomputes activations in the backward pass.
+        Args:
+            components: what ``load`` returned.
+            dtype: ``float32`` or ``bfloat16``.
+            channels_last: layout of its convolutions.
+            device: ``cpu`` or ``cuda``.
+            checkpointing: compute the denoiser's activations again in the backward pass.
+            text_encoders: every text encoder onto the device too, and those of ``text_components`` into the type.
         """
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:

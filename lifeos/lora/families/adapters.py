@@ -39,6 +39,27 @@ def add_adapters(
     return dict(sorted(parameters.items()))
 
 
+def prepare_text_encoders(
+    components: Any, trained: Sequence[str], frozen: Sequence[str], dtype: Any, device: str
+) -> None:
+    """Bring text encoders that run at every step onto a device, those that learn into the type that computes.
+
+    The others stay in the type they were loaded in: transformers itself does not run all of T5 in float16.
+
+    Args:
+        components: loaded parts of a base, attributes by name.
+        trained: text encoders that will carry a LoRA.
+        frozen: the rest of them; one that the base lacks is None.
+        dtype: torch type.
+        device: where to.
+    """
+    for component in trained:
+        getattr(components, component).to(device, dtype)
+    for component in frozen:
+        if getattr(components, component) is not None:
+            getattr(components, component).to(device)
+
+
 def fuse_deltas(components: Any, deltas: dict[str, Any]) -> None:
     """Add arrays to the weights they are named after, in place; weights of 16 bits are added to in float32."""
     import torch

@@ -12,8 +12,15 @@ from typing import Any, ClassVar
 
 from lifeos.errors import InputError
 from lifeos.lora.families import Shape
-from lifeos.lora.families.adapters import TEXT_ATTENTION, add_adapters, fuse_deltas
-from lifeos.lora.families.component_files import component_modules, image_reduction, read_config, require_pipeline
+from lifeos.lora.families.adapters import TEXT_ATTENTION, add_adapters, fuse_deltas, prepare_text_encoders
+from lifeos.lora.families.component_files import (
+    component_modules,
+    image_reduction,
+    modules_ending,
+    read_config,
+    require_pipeline,
+    torch_dtype,
+)
 
 _LEVELS = 1000.0
 
@@ -51,11 +58,13 @@ class FlowMatching:
             raise InputError(f"targets: accepted {', '.join(self.presets)}, got {preset!r}; next: edit the recipe")
         return self.presets[preset]
 
-    def expected_modules(self, base: Path, preset: str) -> dict[str, Shape]:
+    def expected_modules(self, base: Path, preset: str, text_encoders: bool = False) -> dict[str, Shape]:
         """See ``Family.expected_modules``."""
-        endings = tuple(f".{suffix}" for suffix in self.target_suffixes(preset))
-        return {name: shape for name, shape in self.modules(base).items()
-                if name.startswith("transformer.") and name.endswith(endings)}
+        modules = self.modules(base)
+        expected = modules_ending(modules, "transformer", self.target_suffixes(preset))
+        for component in self.text_components if text_encoders else ():
+            expected |= modules_ending(modules, component, TEXT_ATTENTION)
+        return expected
 
     def image_size(self, base: Path) -> tuple[int, int]:
         """See ``Family.image_size``: of the denoiser where it says so, else of the autoencoder."""
@@ -71,12 +80,16 @@ class FlowMatching:
         return "flow"
 
     def prepare_training(
-        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False
-    ) -> None:
+        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False,
+        text_encoders: bool = False,
+    ) -> None:  # fmt: skip
         """See ``Family.prepare_training``; there is no convolution that a memory layout would speed up."""
         components.transformer.to(device, torch_dtype(dtype))
         if checkpointing:
             components.transformer.enable_gradient_checkpointing()
+        if text_encoders:
+            frozen = tuple(component for component in self.encoders if component not in self.text_components)
+            prepare_text_encoders(components, self.text_components, frozen, torch_dtype(dtype), device)
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
         """See ``Family.prepare_sampling``."""
@@ -246,8 +259,13 @@ def first_tokens(tokenizer: Any, prompts: Sequence[str]) -> Any:
                      return_tensors="pt").input_ids
 
 
-def torch_dtype(name: str) -> Any:
-    """Return torch's ``bfloat16`` or ``float32``."""
+def read_t5(encoder: Any, ids: Any) -> Any:
+    """Return T5's last layer ``[n, tokens, width]``, float32; without gradients, since it carries no LoRA.
+
+    Whatever type the denoiser computes in, T5 computes in its own: transformers does not run all of it in float16.
+    """
     import torch
 
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    device = encoder.device
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        return encoder(ids.to(device))[0].float()

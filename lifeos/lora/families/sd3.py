@@ -12,8 +12,9 @@ from lifeos.lora.families.component_files import (
     load_tokenizer,
     read_config,
     require_pipeline,
+    torch_dtype,
 )
-from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, t5_tokens, torch_dtype
+from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_tokens
 from lifeos.lora.families.sdxl import read_clip_pair
 from lifeos.lora.families.stable_diffusion import clip_tokens
 
@@ -119,8 +120,7 @@ class StableDiffusion3(FlowMatching):
         if components.text_encoder_3 is None:
             t5 = clip.new_zeros((len(clip), _T5_TOKENS, width))
         else:
-            ids = tokens["tokenizer_3"].to(components.text_encoder_3.device)
-            t5 = components.text_encoder_3(ids)[0].float()
+            t5 = read_t5(components.text_encoder_3, tokens["tokenizer_3"])
         return {"states": torch.cat([clip, t5.to(clip.device)], dim=1), "pooled": torch.cat(pooled, dim=-1)}
 
     def predict(self, components: Any, noisy: Any, timesteps: Any, text: Mapping[str, Any], guidance: float) -> Any:
