@@ -40,6 +40,7 @@ def lora_metadata(
         "lora_dropout": 0.0,
         "bias": "none",
         "peft_type": "LORA",
+        **({"use_dora": True} if recipe.dora else {}),
     }
     targets = {family.lora_components[0]: family.target_suffixes(recipe.targets)}
     if recipe.train_text_encoder:

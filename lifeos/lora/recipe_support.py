@@ -32,7 +32,6 @@ class Pending:
 
 
 PENDING: tuple[Pending, ...] = (
-    Pending("dora", "only plain LoRA is trained"),
     Pending("optimizer.name", "the optimizers are prodigy and adamw", frozenset({"adamw8bit"})),
     Pending("device", "training runs on the processor"),
     Pending("dtype", "the types are float32 and bfloat16", frozenset({"float16"})),

@@ -189,7 +189,8 @@ def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioni
     family.prepare_training(components, recipe.effective_dtype, recipe.channels_last,
                             checkpointing=recipe.gradient_checkpointing, text_encoders=recipe.train_text_encoder)
     parameters = family.add_lora(components, rank=recipe.rank, alpha=recipe.effective_alpha, preset=recipe.targets,
-                                 seed=derived_seed(recipe.seed, "initial"), text_encoders=recipe.train_text_encoder)
+                                 seed=derived_seed(recipe.seed, "initial"), text_encoders=recipe.train_text_encoder,
+                                 dora=recipe.dora)
     groups = parameter_groups(recipe.optimizer, parameters, family.text_components)
     optimizer = build_optimizer(recipe.optimizer, groups)
     average = {} if recipe.ema is None else {name: each.detach().clone() for name, each in parameters.items()}

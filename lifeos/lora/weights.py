@@ -35,7 +35,7 @@ class WeightsReport:
         preset: target preset the file was held against; None when none fits (then every module of the kinds seen).
         rank, alpha, scale: of all modules; None where modules differ or there are none.
         expected, found: modules expected in the base, and those of them that the file holds.
-        delta_norms: ``component.module`` -> Frobenius norm of what it adds.
+        delta_norms: ``component.module`` -> Frobenius norm of what it adds; of a DoRA, before the norms are set.
         notes: remarks that decide nothing.
         verdicts: gate id -> verdict, for every id of ``GATES``.
     """
@@ -60,7 +60,9 @@ def inspect_lora(path: Path, base: Path, family: Family) -> WeightsReport:
 
     Gates: ``weights_whole`` (readable safetensors), ``weights_finite`` (no NaN, no infinity), ``weights_base`` (names
     and shapes fit this base, and the file does not say it was made for another), ``weights_keys`` (every tensor
-    understood, every pair complete, no expected module absent), ``weights_effect`` (every module changes something).
+    understood, every pair complete, no expected module absent, a magnitude in all of a component or nowhere),
+    ``weights_effect`` (every module changes something; a DoRA whose direction is unchanged counts as dead: training
+    moves both, and against a rounded magnitude nothing can be told).
     An absent file leaves all five not evaluated; an unreadable one fails the first and leaves the others so.
 
     Raises:
@@ -132,6 +134,22 @@ def _declared_preset(metadata: Mapping[str, str]) -> tuple[str, bool] | None:
     return (targets, text_encoders is True) if isinstance(targets, str) else None
 
 
+def _without_magnitude(lora: LoraFile) -> list[str]:
+    """Return the modules without a magnitude in components that have some, or that the file says are a DoRA."""
+    adapter = AdapterMetadata.read(lora.metadata)
+    declared = {} if adapter is None else adapter.values
+    plain: dict[str, list[str]] = {}
+    found = set()
+    for name, module in sorted(lora.modules.items()):
+        component = name.split(".", 1)[0]
+        if module.magnitude is None:
+            plain.setdefault(component, []).append(name)
+        else:
+            found.add(component)
+    return [name for component, names in plain.items()
+            if component in found or declared.get(f"{component}.use_dora") is True for name in names]
+
+
 def _judge_finite(lora: LoraFile) -> Verdict:
     bad = [name for name, tensor in lora.tensors.items()
            if np.issubdtype(tensor.dtype, np.floating) and not bool(np.isfinite(tensor).all())]
@@ -191,6 +209,9 @@ def _judge_keys(
     if lora.broken:
         name, reason = next(iter(sorted(lora.broken.items())))
         return fail(f"{len(lora.broken)} modules are no pair, first {name} {reason}")
+    plain = _without_magnitude(lora)
+    if plain:
+        return fail(f"{len(plain)} of {len(lora.modules)} modules of a DoRA have no magnitude, first {plain[0]}")
     missing = sorted(set(expected) - set(lora.modules))
     what = f"preset {preset}" if preset else "the modules it targets"
     if not expected:

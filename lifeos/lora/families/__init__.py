@@ -114,8 +114,9 @@ class Family(Protocol):
         """Bring the text encoders onto a device; they can leave it when every prompt is encoded."""
 
     def add_lora(
-        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False
-    ) -> dict[str, Any]:
+        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,
+        dora: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
         """Add trainable LoRA pairs; returns ``component.module.lora_A|lora_B.weight`` -> float32 parameter, sorted.
 
         Args:
@@ -124,10 +125,19 @@ class Family(Protocol):
             preset: which modules of the denoiser.
             seed: of A; B is zero.
             text_encoders: also the attention of every component of ``text_components``.
+            dora: also ``component.module.lora_magnitude_vector``: the norm of each output's weights, which then is
+                trained apart from their direction; ``[out]``, of a convolution ``[1, out, 1, 1]``.
         """
 
-    def fuse(self, components: Any, deltas: dict[str, Any]) -> None:
-        """Add ``deltas`` (``component.module`` -> array shaped like its weight) to the weights in place, in float32."""
+    def fuse(self, components: Any, deltas: Mapping[str, Any], magnitudes: Mapping[str, Any] | None = None) -> None:
+        """Add deltas to the weights in place, in float32.
+
+        Args:
+            components: what ``load`` returned.
+            deltas: ``component.module`` -> array shaped like its weight.
+            magnitudes: DoRA: ``component.module`` of some deltas -> ``[out]``, the norm that each output's weights are
+                brought to after that.
+        """
 
     def encode_text(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
         """Return text embeddings of prompts, float32 tensors ``[n, ...]`` by name.

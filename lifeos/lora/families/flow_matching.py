@@ -103,17 +103,18 @@ class FlowMatching:
                 getattr(components, component).to(device)
 
     def add_lora(
-        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False
-    ) -> dict[str, Any]:
+        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,
+        dora: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
         """See ``Family.add_lora``; T5 carries none: it reads for every persona alike and is larger than most bases."""
         targets = [("transformer", self.target_suffixes(preset))]
         if text_encoders:
             targets += [(component, TEXT_ATTENTION) for component in self.text_components]
-        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed)
+        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed, dora=dora)
 
-    def fuse(self, components: Any, deltas: dict[str, Any]) -> None:
+    def fuse(self, components: Any, deltas: Mapping[str, Any], magnitudes: Mapping[str, Any] | None = None) -> None:
         """See ``Family.fuse``."""
-        fuse_deltas(components, deltas)
+        fuse_deltas(components, deltas, magnitudes)
 
     def tokenize(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
         """See ``Family.tokenize``."""

@@ -156,17 +156,18 @@ class StableDiffusion:
             getattr(components, component).to(device)
 
     def add_lora(
-        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False
-    ) -> dict[str, Any]:
+        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,
+        dora: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
         """See ``Family.add_lora``."""
         targets = [("unet", self.target_suffixes(preset))]
         if text_encoders:
             targets += [(component, TEXT_ATTENTION) for component in self.text_components]
-        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed)
+        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed, dora=dora)
 
-    def fuse(self, components: Any, deltas: dict[str, Any]) -> None:
+    def fuse(self, components: Any, deltas: Mapping[str, Any], magnitudes: Mapping[str, Any] | None = None) -> None:
         """See ``Family.fuse``."""
-        fuse_deltas(components, deltas)
+        fuse_deltas(components, deltas, magnitudes)
 
     def encode_text(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
         """See ``Family.encode_text``."""

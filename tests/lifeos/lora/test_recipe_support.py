@@ -27,7 +27,6 @@ def test_todays_recipes_are_trained_as_they_say():
 
 
 @pytest.mark.parametrize(("changes", "said"), [
-    ({"dora": True}, "dora = True: only plain LoRA is trained"),
     ({"optimizer": {"name": "adamw8bit"}, "device": "cuda"}, "optimizer.name = 'adamw8bit'"),
     ({"dtype": "float16", "device": "cuda"}, "dtype = 'float16'"),
 ])

@@ -94,7 +94,7 @@ TEXT = {"train_text_encoder": True,
         "optimizer": {"name": "adamw", "learning_rate": 3e-2, "text_encoder_learning_rate": 6e-2}}  # fmt: skip
 
 
-@pytest.mark.parametrize("changes", [{}, TEXT], ids=["denoiser", "text"])
+@pytest.mark.parametrize("changes", [{}, TEXT, {"dora": True}], ids=["denoiser", "text", "dora"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_killed_training_ends_in_the_same_bytes_and_what_was_saved_is_what_is_sampled(
     bases, small_dataset, family, changes, plain_pipeline, tmp_path
