@@ -18,6 +18,7 @@ OPTIMIZERS = {
     "adamw8bit": "bitsandbytes.optim.adamw.AdamW8bit",
 }
 """A recipe's optimizer -> ``ss_optimizer``: kohya writes module and class."""
+_PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
 
 def lora_metadata(
@@ -79,7 +80,7 @@ def lora_metadata(
         "ss_learning_rate": f"{optimizer.base_learning_rate:g}",
         "ss_optimizer": OPTIMIZERS[optimizer.name],
         "ss_lr_scheduler": optimizer.schedule,
-        "ss_mixed_precision": "bf16" if recipe.effective_dtype == "bfloat16" else "no",
+        "ss_mixed_precision": _PRECISIONS[recipe.effective_dtype],
         "ss_min_snr_gamma": f"{recipe.min_snr_gamma:g}" if family.weighs_by_snr and recipe.min_snr_gamma else "None",
         "ss_caption_dropout_rate": f"{recipe.caption_dropout:g}",
         "ss_tag_frequency": json.dumps({recipe.title: dict(sorted(tags.items()))}),

@@ -94,17 +94,21 @@ class Family(Protocol):
 
     def prepare_training(
         self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False,
-        text_encoders: bool = False,
+        text_encoders: bool = False, attention: str = "auto",
     ) -> None:  # fmt: skip
         """Bring the frozen denoiser into a type, a memory layout and onto a device; comes before ``add_lora``.
 
         Args:
             components: what ``load`` returned.
-            dtype: ``float32`` or ``bfloat16``.
+            dtype: ``float32``, ``bfloat16`` or ``float16``.
             channels_last: layout of its convolutions.
             device: ``cpu`` or ``cuda``.
             checkpointing: compute the denoiser's activations again in the backward pass.
             text_encoders: every text encoder onto the device too, and those of ``text_components`` into the type.
+            attention: ``auto``: what is quickest as far as was measured; ``sdpa``: PyTorch's own; ``xformers``.
+
+        Raises:
+            InputError: ``xformers`` has no kernel that runs on the device.
         """
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
@@ -112,6 +116,9 @@ class Family(Protocol):
 
     def place_text_encoders(self, components: Any, device: str) -> None:
         """Bring the text encoders onto a device; they can leave it when every prompt is encoded."""
+
+    def place_autoencoder(self, components: Any, device: str) -> None:
+        """Bring the autoencoder onto a device; it can leave it when every picture is encoded."""
 
     def add_lora(
         self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,

@@ -21,6 +21,7 @@ from lifeos.lora.families.component_files import (
     require_pipeline,
     torch_dtype,
 )
+from lifeos.lora.families.xformers_attention import use_xformers
 
 _LEVELS = 1000.0
 
@@ -81,10 +82,12 @@ class FlowMatching:
 
     def prepare_training(
         self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False,
-        text_encoders: bool = False,
+        text_encoders: bool = False, attention: str = "auto",
     ) -> None:  # fmt: skip
         """See ``Family.prepare_training``; there is no convolution that a memory layout would speed up."""
         components.transformer.to(device, torch_dtype(dtype))
+        if attention == "xformers":
+            use_xformers(components.transformer, torch_dtype(dtype), device)
         if checkpointing:
             components.transformer.enable_gradient_checkpointing()
         if text_encoders:
@@ -101,6 +104,10 @@ class FlowMatching:
         for component in self.encoders:
             if getattr(components, component) is not None:
                 getattr(components, component).to(device)
+
+    def place_autoencoder(self, components: Any, device: str) -> None:
+        """See ``Family.place_autoencoder``."""
+        components.vae.to(device)
 
     def add_lora(
         self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,
@@ -258,6 +265,11 @@ def first_tokens(tokenizer: Any, prompts: Sequence[str]) -> Any:
     limit = tokenizer.model_max_length
     return tokenizer(list(prompts), padding="max_length", max_length=limit, truncation=True,
                      return_tensors="pt").input_ids
+
+
+def t5_dtype(dtype: str) -> Any:
+    """Return the torch type that T5 is loaded in beside a denoiser of ``dtype``: bfloat16 where that has 16 bits."""
+    return torch_dtype("float32" if dtype == "float32" else "bfloat16")
 
 
 def read_t5(encoder: Any, ids: Any) -> Any:

@@ -13,7 +13,7 @@ from lifeos.lora.families.component_files import (
     require_pipeline,
     torch_dtype,
 )
-from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_tokens
+from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_dtype, t5_tokens
 
 _ATTENTION = ("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0",
               "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out")  # fmt: skip
@@ -75,7 +75,7 @@ class Flux(FlowMatching):
             load_component(FluxTransformer2DModel, base, "transformer", torch_dtype=kind),
             load_component(AutoencoderKL, base, "vae", torch_dtype=torch.float32),
             load_component(CLIPTextModel, base, "text_encoder", dtype=torch.float32),
-            load_component(T5EncoderModel, base, "text_encoder_2", dtype=kind),
+            load_component(T5EncoderModel, base, "text_encoder_2", dtype=t5_dtype(dtype)),
             load_tokenizer(CLIPTokenizer, base, "tokenizer"), load_tokenizer(T5Tokenizer, base, "tokenizer_2"),
             read_config(base, "scheduler", "scheduler_config.json"),
         )  # fmt: skip

@@ -14,7 +14,7 @@ from lifeos.lora.families.component_files import (
     require_pipeline,
     torch_dtype,
 )
-from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_tokens
+from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_dtype, t5_tokens
 from lifeos.lora.families.sdxl import read_clip_pair
 from lifeos.lora.families.stable_diffusion import clip_tokens
 
@@ -90,7 +90,7 @@ class StableDiffusion3(FlowMatching):
             load_component(AutoencoderKL, base, "vae", torch_dtype=torch.float32),
             load_component(CLIPTextModelWithProjection, base, "text_encoder", dtype=torch.float32),
             load_component(CLIPTextModelWithProjection, base, "text_encoder_2", dtype=torch.float32),
-            load_component(T5EncoderModel, base, "text_encoder_3", dtype=kind) if with_t5 else None,
+            load_component(T5EncoderModel, base, "text_encoder_3", dtype=t5_dtype(dtype)) if with_t5 else None,
             load_tokenizer(CLIPTokenizer, base, "tokenizer"), load_tokenizer(CLIPTokenizer, base, "tokenizer_2"),
             load_tokenizer(T5Tokenizer, base, "tokenizer_3") if with_t5 else None,
             read_config(base, "scheduler", "scheduler_config.json"),

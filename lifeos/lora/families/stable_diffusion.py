@@ -22,6 +22,7 @@ from lifeos.lora.families.component_files import (
     require_pipeline,
     torch_dtype,
 )
+from lifeos.lora.families.xformers_attention import use_xformers
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _FEEDFORWARD = ("ff.net.0.proj", "ff.net.2")
@@ -120,7 +121,7 @@ class StableDiffusion:
 
     def prepare_training(
         self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False,
-        text_encoders: bool = False,
+        text_encoders: bool = False, attention: str = "auto",
     ) -> None:  # fmt: skip
         """See ``Family.prepare_training``."""
         import torch
@@ -129,12 +130,15 @@ class StableDiffusion:
         unet = components.unet.to(device)
         if channels_last:
             unet.to(memory_format=torch.channels_last)
-        if dtype == "bfloat16":
-            unet.to(torch.bfloat16)
-            # The fused attention's bfloat16 backward on a CPU took a quarter of each step; plain attention, whose
-            # memory grows with the square of the tokens, made the whole step 15 % faster.
-            if device == "cpu" and unet.config.sample_size**2 <= _PLAIN_ATTENTION_TOKENS:
-                unet.set_attn_processor(AttnProcessor())
+        if dtype != "float32":
+            unet.to(torch_dtype(dtype))
+        if attention == "xformers":
+            use_xformers(unet, torch_dtype(dtype), device)
+        # The fused attention's bfloat16 backward on a CPU took a quarter of each step; plain attention, whose memory
+        # grows with the square of the tokens, made the whole step 15 % faster.
+        small = unet.config.sample_size**2 <= _PLAIN_ATTENTION_TOKENS
+        if attention == "auto" and device == "cpu" and dtype == "bfloat16" and small:
+            unet.set_attn_processor(AttnProcessor())
         if checkpointing:
             unet.enable_gradient_checkpointing()
         if text_encoders:
@@ -154,6 +158,10 @@ class StableDiffusion:
         """See ``Family.place_text_encoders``."""
         for component in self.text_components:
             getattr(components, component).to(device)
+
+    def place_autoencoder(self, components: Any, device: str) -> None:
+        """See ``Family.place_autoencoder``."""
+        components.vae.to(device)
 
     def add_lora(
         self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,

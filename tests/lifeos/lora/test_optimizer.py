@@ -1,4 +1,5 @@
 import math
+import sys
 
 import pytest
 from hypothesis import given
@@ -31,9 +32,24 @@ def test_prodigy_has_its_authors_arguments():
     assert not group["safeguard_warmup"]
 
 
-def test_an_optimizer_that_is_not_built_here_is_refused():
-    with pytest.raises(InputError, match="accepted prodigy or adamw, got 'adamw8bit'"):
+def test_adamw8bit_without_its_package_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(InputError, match=r"bitsandbytes can be imported, got .*; next: lifeos gate pod") as caught:
         build_optimizer(settings(name="adamw8bit"), [])
+    assert "\n" not in str(caught.value)
+
+
+def test_adamw_of_float16_weights_moves_what_has_no_gradient_yet_nowhere():
+    import torch
+
+    weights = [torch.nn.Parameter(torch.ones(3, dtype=torch.float16)) for _ in range(2)]
+    chosen = OptimizerSettings(name="adamw", learning_rate=1e-2, weight_decay=0.0)
+    optimizer = build_optimizer(chosen, weights)
+    weights[0].grad, weights[1].grad = torch.zeros_like(weights[0]), torch.full_like(weights[1], 0.5)
+    optimizer.step()
+    assert weights[0].tolist() == [1.0] * 3
+    assert weights[1].tolist() == pytest.approx([0.99] * 3, abs=1e-3)
 
 
 def test_text_encoders_have_their_own_rate_where_one_is_given():
