@@ -66,6 +66,9 @@ def save_checkpoint(folder: Path, checkpoint: Checkpoint) -> Path:
     if checkpoint.loss_scale:
         metadata["loss_scale"] = json.dumps(_pack_all(checkpoint.loss_scale), sort_keys=True)
     path = Path(folder) / f"checkpoint-{checkpoint.step:08d}.safetensors"
+    # What a kill left half written is of no use, and the room may be needed.
+    for torn in Path(folder).glob(".checkpoint-*.tmp"):
+        torn.unlink(missing_ok=True)
     write_bytes(path, encode(tensors, metadata))
     for old in _checkpoints(folder)[_KEPT:]:
         old.unlink(missing_ok=True)
@@ -83,6 +86,12 @@ def load_newest_checkpoint(folder: Path, key: str) -> Checkpoint | None:
         except (InputError, KeyError, ValueError):
             continue
     return None
+
+
+def newest_step(folder: Path) -> int | None:
+    """Return after how many steps the newest checkpoint was written, whole or not; None where there is none."""
+    found = _checkpoints(folder)
+    return int(found[0].stem.rpartition("-")[2]) if found else None
 
 
 def remove_checkpoints(folder: Path) -> None:

@@ -22,6 +22,7 @@ from lifeos.lora.optimizer import build_optimizer, learning_rate_factor, learnin
 from lifeos.lora.placement import Placement, compiling, place
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.safetensors_file import encode
+from lifeos.lora.shortages import disk_told, memory_told
 from lifeos.lora.training_inputs import TrainingInputs, derived_seed, read_inputs
 from lifeos.lora.training_log import LogEntry, TrainingLog, prodigy_d, require_healthy
 from lifeos.lora.watching import Ending, Watcher
@@ -81,28 +82,35 @@ def train_lora(
         watcher: looks on while a run is trained, and may end it; a finished one is not looked at again.
 
     Raises:
-        InputError: dataset, base or family cannot be used, a caption is too long, the loss is not finite, or what the
-            watcher raises.
+        InputError: dataset, base, family or device cannot be used, a caption is too long, the loss is not finite, memory
+            or disk run out, or what the watcher raises.
     """
     out, run_folder = Path(out), Path(run_folder)
     if out.suffix != ".safetensors":
         raise InputError(f"{out}: accepted a file name ending in .safetensors, got {out.suffix!r}; next: rename OUT")
     inputs = read_inputs(recipe, None if watcher is None else watcher.identity)
     done = finished_result(run_folder, inputs)
-    if done is None or date is not None:
-        done = _run(inputs, run_folder, progress, date, watcher)
+    with disk_told(run_folder, run_folder):
+        run_folder.mkdir(parents=True, exist_ok=True)
+        if done is None or date is not None:
+            done = _run(inputs, run_folder, progress, date, watcher)
     hand_out(done, recipe, out)
     return replace(done, path=out)
 
 
 def hand_out(done: TrainingResult, recipe: Recipe, out: Path) -> list[Path]:
-    """Write a finished LoRA to ``out``, and beside it what ``save_every`` kept, whose paths are returned."""
+    """Write a finished LoRA to ``out``, and beside it what ``save_every`` kept, whose paths are returned.
+
+    Raises:
+        InputError: there is no room for it.
+    """
     if out.resolve() == done.path.resolve():
         return []
-    write_bytes(out, done.path.read_bytes())
     steps = {out.with_name(f"{out.stem}-{step_name(step)}"): step for step in saved_steps(recipe, done.steps)}
-    for path, step in steps.items():
-        write_bytes(path, done.path.with_name(step_name(step)).read_bytes())
+    with disk_told(out.parent, done.path.parent, f"the finished LoRA is whole at {done.path}"):
+        write_bytes(out, done.path.read_bytes())
+        for path, step in steps.items():
+            write_bytes(path, done.path.with_name(step_name(step)).read_bytes())
     return list(steps)
 
 
@@ -150,19 +158,20 @@ def _run(
 ) -> TrainingResult:
     started = time.monotonic()
     recipe, family = inputs.recipe, get_family(inputs.recipe.family)
-    run_folder.mkdir(parents=True, exist_ok=True)
     with limited_threads(recipe.effective_threads):
-        placement = place(recipe)
-        components = family.load(recipe.base, placement.load_dtype)
-        family.place_autoencoder(components, placement.device)
-        family.place_text_encoders(components, placement.device)
-        conditioning = prepare_conditioning(inputs, family, components, run_folder, progress)
-        if placement.offload and recipe.caches_latents:
-            family.place_autoencoder(components, "cpu")
-        if placement.offload and recipe.caches_text:
-            family.place_text_encoders(components, "cpu")
-        placement.release()
-        run = _prepare(inputs, family, components, conditioning, placement)
+        with memory_told(recipe, run_folder, "while the base was loaded and the dataset encoded", "encoding"):
+            placement = place(recipe)
+            components = family.load(recipe.base, placement.load_dtype)
+            family.place_autoencoder(components, placement.device)
+            family.place_text_encoders(components, placement.device)
+            conditioning = prepare_conditioning(inputs, family, components, run_folder, progress)
+            if placement.offload and recipe.caches_latents:
+                family.place_autoencoder(components, "cpu")
+            if placement.offload and recipe.caches_text:
+                family.place_text_encoders(components, "cpu")
+            placement.release()
+        with memory_told(recipe, run_folder, "before the first step", "training"):
+            run = _prepare(inputs, family, components, conditioning, placement)
         resumed_from, losses, ending = _optimise(run, run_folder, date, progress, watcher)
     data = _encode_file(run, date, recipe.steps) if ending is None else ending.lora
     path = run_folder / FINISHED_NAME
@@ -232,7 +241,8 @@ def _optimise(
         watcher.begin(folder, start)
     progress("training", start, recipe.steps)
     for step in range(start, recipe.steps):
-        with compiling(recipe.compile):
+        where = f"at step {step + 1} of {recipe.steps}"
+        with memory_told(recipe, folder, where, "training"), compiling(recipe.compile):
             entry = _step(run, step)
         log.add(entry)
         require_healthy(entry, recipe, first_d)
