@@ -28,7 +28,7 @@ class Placement:
 
     @property
     def load_dtype(self) -> str:
-        """What ``Family.load`` is given: a processor loads float32 and rounds afterwards, text and latents apart."""
+        """What ``Family.load`` is given: float32 on a processor, so that what is encoded once is encoded in float32."""
         return "float32" if self.device == "cpu" else self.dtype
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:

@@ -127,11 +127,10 @@ class StableDiffusion:
         import torch
         from diffusers.models.attention_processor import AttnProcessor
 
-        unet = components.unet.to(device)
+        # In its type before it moves: a GPU that has room for it in 16 bits never holds it in 32.
+        unet = components.unet.to(torch_dtype(dtype)).to(device)
         if channels_last:
             unet.to(memory_format=torch.channels_last)
-        if dtype != "float32":
-            unet.to(torch_dtype(dtype))
         if attention == "xformers":
             use_xformers(unet, torch_dtype(dtype), device)
         # The fused attention's bfloat16 backward on a CPU took a quarter of each step; plain attention, whose memory

@@ -9,7 +9,7 @@ from lifeos.lora.checkpoint import load_newest_checkpoint
 from lifeos.lora.families import base_hash, get_family
 from lifeos.lora.families.tiny_base import TinyBase
 from lifeos.lora.recipe import OptimizerSettings, Recipe
-from lifeos.lora.recipe.sections import EmaSettings
+from lifeos.lora.recipe.sections import CaptionShuffleSettings, EmaSettings
 from lifeos.lora.safetensors_file import read_header
 from lifeos.lora.train import train_lora
 from lifeos.lora.training_log import read_log
@@ -111,6 +111,34 @@ def test_a_caption_beyond_the_context_is_refused(recipe, tmp_path, dataset):
     (folder / "0000.txt").write_text("zeph " + "red " * 30, encoding="utf-8")
     with pytest.raises(InputError, match="accepted 20 tokens, got"):
         train_lora(recipe.model_copy(update={"dataset": folder}), tmp_path / "x.safetensors", tmp_path / "run")
+
+
+@pytest.mark.parametrize("changes", [{"cache_text": False}, {"train_text_encoder": True}])
+def test_it_is_refused_before_the_first_step_where_text_is_embedded_at_every_step(
+    recipe, tmp_path, dataset, changes
+):
+    import shutil
+
+    folder = tmp_path / "data"
+    shutil.copytree(dataset, folder)
+    (folder / "0004.txt").write_text("zeph " + "red " * 30, encoding="utf-8")
+    with pytest.raises(InputError, match="accepted 20 tokens, got"):
+        train_lora(recipe.model_copy(update={"dataset": folder, **changes}), tmp_path / "x.safetensors",
+                   tmp_path / "run")  # fmt: skip
+    assert read_log(tmp_path / "run") == []
+
+
+def test_text_encoders_learn_from_shuffled_and_dropped_captions(recipe, tmp_path):
+    plain = recipe.model_copy(update={"train_text_encoder": True, "steps": 3, "save_dtype": "float32"})
+    shuffled = plain.model_copy(update={"caption_shuffle": CaptionShuffleSettings(keep_first=0),
+                                        "caption_dropout": 0.4})  # fmt: skip
+    weights = []
+    for number, each in enumerate((plain, shuffled)):
+        result = train_lora(each, tmp_path / f"{number}.safetensors", tmp_path / str(number))
+        report = inspect_lora(result.path, recipe.base, get_family("tiny_base"))
+        assert report.verdicts["weights_effect"].outcome == "passed"
+        weights.append(read_header(result.path).read())
+    assert any(np.any(weights[0][name] != weights[1][name]) for name in weights[0] if name.startswith("text_encoder"))
 
 
 def test_the_min_snr_loss_is_that_of_the_paper(base):

@@ -24,7 +24,7 @@ def gpu():
 
 
 def on_gpu(recipe, **changes):
-    return Recipe.model_validate({**recipe.model_dump(), "min_snr_gamma": 5.0, "device": "cuda", **changes})
+    return Recipe.model_validate({**recipe.model_dump(), "device": "cuda", **changes})
 
 
 def losses(folder):
