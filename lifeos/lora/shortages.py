@@ -70,10 +70,10 @@ def disk_told(folder: Path, run_folder: Path, kept: str | None = None) -> Iterat
         if error.errno not in _NO_ROOM:
             raise
         there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
-        free = shutil.disk_usage(there).free / 2**20
-        raise InputError(f"{folder}: accepted room for what training writes, got {error.strerror or error} with "
-                         f"{free:.0f} MiB free ({kept or _kept(run_folder)}); next: free some and run the same command again, "
-                         "it goes on from where it was") from error
+        free = f"{shutil.disk_usage(there).free / 2**20:.0f} MiB free"
+        raise InputError(f"{folder}: accepted room for what training writes, got {error.strerror or error} with {free} "
+                         f"({kept or _kept(run_folder)}); next: free some and run the same command again, it goes on "
+                         "from where it was") from error
 
 
 def _kept(run_folder: Path) -> str:

@@ -82,8 +82,8 @@ def train_lora(
         watcher: looks on while a run is trained, and may end it; a finished one is not looked at again.
 
     Raises:
-        InputError: dataset, base, family or device cannot be used, a caption is too long, the loss is not finite, memory
-            or disk run out, or what the watcher raises.
+        InputError: dataset, base, family or device cannot be used, a caption is too long, the loss is not finite,
+            memory or disk run out, or what the watcher raises.
     """
     out, run_folder = Path(out), Path(run_folder)
     if out.suffix != ".safetensors":
