@@ -6,7 +6,7 @@ from typing import Any
 from lifeos.lora.families.component_files import published_name, weight_of
 
 TEXT_ATTENTION = ("q_proj", "k_proj", "v_proj", "out_proj")
-"""Modules of a CLIP text encoder that carry a LoRA: what kohya's tools and diffusers train there."""
+"""Modules of a CLIP text encoder that carry a LoRA: what diffusers' scripts train there; kohya's add fc1 and fc2."""
 
 
 def add_adapters(
