@@ -239,7 +239,7 @@ def test_a_step_takes_the_mean_gradient_of_its_batches(recipe, tmp_path, monkeyp
 def test_float16_resumes_to_the_same_bytes_with_its_loss_scale(recipe, tmp_path, full, monkeypatch):
     # A recipe may not ask for it on a processor, where it is slow; the code is the same.
     recipe = recipe.model_copy(update={"dtype": "float16", "full_float16": full, "ema": EmaSettings(decay=0.5),
-                                       "save_dtype": "float32"})  # fmt: skip
+                                       "save_dtype": "float32", "steps": 7})  # fmt: skip
     monkeypatch.setattr(loss_scale, "_GROWTH_INTERVAL", 3)
     whole = train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "a")
     with pytest.raises(KilledError):
@@ -247,8 +247,12 @@ def test_float16_resumes_to_the_same_bytes_with_its_loss_scale(recipe, tmp_path,
     kept = load_newest_checkpoint(tmp_path / "b" / "checkpoints", whole.key)
     assert kept.loss_scale == {"factor": 131072.0, "steps": 1.0}
     assert {str(each.dtype) for each in kept.parameters.values()} == {"torch.float16" if full else "torch.float32"}
+    with pytest.raises(KilledError):
+        train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", killed_at(7))
+    kept = load_newest_checkpoint(tmp_path / "b" / "checkpoints", whole.key)
+    assert kept.loss_scale == {"factor": 262144.0, "steps": 0.0}
     resumed = train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b")
-    assert (resumed.resumed_from, resumed.path.read_bytes()) == (4, whole.path.read_bytes())
+    assert (resumed.resumed_from, resumed.path.read_bytes()) == (6, whole.path.read_bytes())
     assert read_header(whole.path).metadata["ss_mixed_precision"] == "fp16"
 
 
@@ -298,10 +302,12 @@ def test_compiling_changes_no_name(recipe, tmp_path):
     assert all(np.array_equal(weights[name], others[name]) for name in weights)
 
 
-@pytest.mark.parametrize("offload", [False, True])
-def test_offload_sends_encoders_and_autoencoder_away_once_everything_is_encoded(
-    recipe, tmp_path, monkeypatch, offload
-):
+@pytest.mark.parametrize(("changes", "sent_away"), [
+    ({}, []), ({"offload": True}, ["place_autoencoder", "place_text_encoders"]),
+    ({"offload": True, "cache_latents": False}, ["place_text_encoders"]),
+    ({"offload": True, "train_text_encoder": True}, ["place_autoencoder"]),
+])  # fmt: skip
+def test_offload_sends_away_what_no_step_asks_for(recipe, tmp_path, monkeypatch, changes, sent_away):
     events = []
     for name in ("place_autoencoder", "place_text_encoders", "encode_images", "encode_text", "prepare_training"):
         whole = getattr(TinyBase, name)
@@ -311,9 +317,11 @@ def test_offload_sends_encoders_and_autoencoder_away_once_everything_is_encoded(
             return whole(*arguments, **named)
 
         monkeypatch.setattr(TinyBase, name, watched)
-    train_lora(recipe.model_copy(update={"offload": offload, "steps": 1}), tmp_path / "x.safetensors", tmp_path / "run")
-    placed = ["place_autoencoder", "place_text_encoders"]
-    assert events == [*placed, "encode_images", "encode_text", *(placed if offload else []), "prepare_training"]
+    train_lora(recipe.model_copy(update={"steps": 1, **changes}), tmp_path / "x.safetensors", tmp_path / "run")
+    before = events[: events.index("prepare_training")]
+    assert before[:2] == ["place_autoencoder", "place_text_encoders"]
+    assert [event for event in before[2:] if event.startswith("place_")] == sent_away
+    assert before[len(before) - len(sent_away) :] == sent_away
 
 
 def test_out_must_be_safetensors(recipe: Recipe, tmp_path):
