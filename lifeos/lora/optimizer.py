@@ -11,7 +11,7 @@ from lifeos.lora.recipe import OptimizerSettings
 
 # The usual 1e-8 is zero in float16, and the first step of A, whose gradient is zero while B is, divides by it: NaN.
 # With this one the weights' norm went as in float32 over 60 steps of a random tiny_base (8.62 to 9.01); with 2.4e-3,
-# below which the running square is zero, nothing moved.
+# below which the running square is zero, it stayed at 8.62.
 _FLOAT16_EPS = 1e-4
 
 
