@@ -41,11 +41,34 @@ def computes_bfloat16(cpuinfo: Path = Path("/proc/cpuinfo")) -> bool:
     return False
 
 
-def resolve_dtype(dtype: ComputeDtype) -> Literal["float32", "bfloat16"]:
+def gpus_compute_bfloat16() -> bool:
+    """Return whether every GPU that the driver lists has bfloat16 hardware: compute capability 8.0 (Ampere) and later.
+
+    False where no driver answers. The driver is asked and not PyTorch, which would take memory of the GPU for it.
+    """
+    try:
+        import pynvml
+    except ImportError:
+        return False
+    try:
+        pynvml.nvmlInit()
+    except pynvml.NVMLError:
+        return False
+    try:
+        handles = [pynvml.nvmlDeviceGetHandleByIndex(index) for index in range(pynvml.nvmlDeviceGetCount())]
+        return bool(handles) and all(pynvml.nvmlDeviceGetCudaComputeCapability(handle)[0] >= 8 for handle in handles)
+    except pynvml.NVMLError:
+        return False
+    finally:
+        pynvml.nvmlShutdown()
+
+
+def resolve_dtype(dtype: ComputeDtype, device: str = "cpu") -> Literal["float32", "bfloat16"]:
     """Return the arithmetic that ``auto`` stands for on this machine; the other two words stand for themselves."""
     if dtype != "auto":
         return dtype
-    return "bfloat16" if computes_bfloat16() else "float32"
+    native = gpus_compute_bfloat16() if device == "cuda" else computes_bfloat16()
+    return "bfloat16" if native else "float32"
 
 
 def on_all_cores(function: Callable[[_Item], _Answer], items: Sequence[_Item]) -> Iterator[_Answer]:

@@ -46,12 +46,15 @@ class FreshCaptions:
     components: Any
 
     def of(self, batch: Batch, dropped: Sequence[bool]) -> dict[str, Any]:
-        """See ``Captions.of``.
+        """See ``Captions.of``; with gradients where the text encoders learn.
 
         Raises:
             InputError: a caption has more tokens than are read.
         """
-        return self.family.encode_text(self.components, self.texts(batch, dropped))
+        texts = self.texts(batch, dropped)
+        if self.inputs.recipe.train_text_encoder:
+            return self.family.embed_text(self.components, self.family.tokenize(self.components, texts))
+        return self.family.encode_text(self.components, texts)
 
     def texts(self, batch: Batch, dropped: Sequence[bool]) -> list[str]:
         """Return the captions themselves."""

@@ -94,6 +94,9 @@ def prepare_conditioning(
     captions: Captions = FreshCaptions(inputs, family, components)
     if recipe.caches_text:
         captions = _kept_captions(inputs, family, components, folder)
+    else:
+        # A caption that is too long is refused now, not in the step that comes to it.
+        family.tokenize(components, [example.caption for example in inputs.examples])
     weights = None if recipe.mask is None else _weights(inputs, views, shapes)
     return Conditioning(inputs, order, latents, captions, weights)
 

@@ -17,8 +17,13 @@ from lifeos.lora.sample_plan import ImageRequest, SamplePlan
 
 
 def fuse_lora(family: Family, components: Any, modules: Mapping[str, LoraModule], strength: float) -> None:
-    """Add ``strength`` times a LoRA to the float32 weights of a loaded base, in place."""
-    family.fuse(components, {name: strength * module.delta() for name, module in modules.items()})
+    """Add ``strength`` times a LoRA to the float32 weights of a loaded base, in place.
+
+    A DoRA's magnitudes stay as they are at every strength: ``strength`` turns the direction only, as diffusers does.
+    """
+    deltas = {name: strength * module.product() for name, module in modules.items()}
+    magnitudes = {name: module.magnitude for name, module in modules.items() if module.magnitude is not None}
+    family.fuse(components, deltas, magnitudes)
 
 
 def noise_generators(seeds: Sequence[int]) -> list[Any]:

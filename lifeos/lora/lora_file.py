@@ -12,7 +12,6 @@ import numpy as np
 import numpy.typing as npt
 
 from evals.content_hash import hash_file
-from lifeos.errors import InputError
 from lifeos.lora.families import Family, Shape
 from lifeos.lora.key_formats import KOHYA_MAGNITUDE, KeyReading, ModuleKeys, read_keys
 from lifeos.lora.key_maps import Layer, checkpoint_layers
@@ -53,20 +52,23 @@ class LoraModule:
         return (self.up.shape[0], *self.down.shape[1:])
 
     def delta(self) -> npt.NDArray[np.float32]:
-        """Return scale · B · A in ``weight_shape()``.
+        """Return what the pair adds to its weight, ``product()``.
 
         Raises:
-            InputError: there is a magnitude, which this alone would leave out.
+            ValueError: there is a magnitude: what is added then depends on the weight.
         """
         if self.magnitude is not None:
-            raise InputError(f"{self.name}: accepted a LoRA without DoRA, got a magnitude, which sampling would drop; "
-                             "next: choose a LoRA trained without DoRA")
+            raise ValueError(f"{self.name}: a module must be without DoRA to have a delta, but got a magnitude")
+        return self.product()
+
+    def product(self) -> npt.NDArray[np.float32]:
+        """Return scale · B · A in ``weight_shape()``; with a magnitude, what is added before the norm is set."""
         up = self.up.reshape(self.up.shape[0], self.rank)
         product = up @ self.down.reshape(self.rank, -1)
         return (self.scale * product).astype(np.float32).reshape(self.weight_shape())
 
     def delta_norm(self) -> float:
-        """Return the Frobenius norm of ``delta()`` without forming it: |BA|² = tr(BᵀB · AAᵀ), in float64."""
+        """Return the Frobenius norm of ``product()`` without forming it: |BA|² = tr(BᵀB · AAᵀ), in float64."""
         up = self.up.reshape(self.up.shape[0], self.rank).astype(np.float64)
         down = self.down.reshape(self.rank, -1).astype(np.float64)
         square = float(np.sum((up.T @ up) * (down @ down.T)))

@@ -9,6 +9,7 @@ from collections import Counter
 
 from evals.content_hash import canonical_json
 from lifeos.lora.families import Family
+from lifeos.lora.families.adapters import TEXT_ATTENTION
 from lifeos.lora.training_inputs import TrainingInputs
 
 OPTIMIZERS = {
@@ -17,6 +18,7 @@ OPTIMIZERS = {
     "adamw8bit": "bitsandbytes.optim.adamw.AdamW8bit",
 }
 """A recipe's optimizer -> ``ss_optimizer``: kohya writes module and class."""
+_PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
 
 
 def lora_metadata(
@@ -33,16 +35,21 @@ def lora_metadata(
     recipe = inputs.recipe
     width, height = family.image_size(recipe.base)
     alpha = recipe.effective_alpha
+    settings = {
+        "r": recipe.rank,
+        "lora_alpha": int(alpha) if alpha.is_integer() else alpha,
+        "lora_dropout": 0.0,
+        "bias": "none",
+        "peft_type": "LORA",
+        **({"use_dora": True} if recipe.dora else {}),
+    }
+    targets = {family.lora_components[0]: family.target_suffixes(recipe.targets)}
+    if recipe.train_text_encoder:
+        targets |= dict.fromkeys(family.text_components, TEXT_ATTENTION)
     adapter = {
-        f"{family.lora_components[0]}.{name}": value
-        for name, value in {
-            "r": recipe.rank,
-            "lora_alpha": int(alpha) if alpha.is_integer() else alpha,
-            "target_modules": sorted(family.target_suffixes(recipe.targets)),
-            "lora_dropout": 0.0,
-            "bias": "none",
-            "peft_type": "LORA",
-        }.items()
+        f"{component}.{name}": value
+        for component, endings in targets.items()
+        for name, value in {**settings, "target_modules": sorted(endings)}.items()
     }
     own = [example for example in inputs.examples if not example.prior]
     tags = Counter(tag.strip() for example in own for tag in example.caption.split(",") if tag.strip())
@@ -73,7 +80,7 @@ def lora_metadata(
         "ss_learning_rate": f"{optimizer.base_learning_rate:g}",
         "ss_optimizer": OPTIMIZERS[optimizer.name],
         "ss_lr_scheduler": optimizer.schedule,
-        "ss_mixed_precision": "bf16" if recipe.effective_dtype == "bfloat16" else "no",
+        "ss_mixed_precision": _PRECISIONS[recipe.effective_dtype],
         "ss_min_snr_gamma": f"{recipe.min_snr_gamma:g}" if family.weighs_by_snr and recipe.min_snr_gamma else "None",
         "ss_caption_dropout_rate": f"{recipe.caption_dropout:g}",
         "ss_tag_frequency": json.dumps({recipe.title: dict(sorted(tags.items()))}),
@@ -90,6 +97,8 @@ def lora_metadata(
         metadata["modelspec.prediction_type"] = prediction
     if len(own) < len(inputs.examples):
         metadata["ss_num_reg_images"] = str(len(inputs.examples) - len(own))
+    if recipe.train_text_encoder:
+        metadata["ss_text_encoder_lr"] = f"{optimizer.text_encoder_learning_rate or optimizer.base_learning_rate:g}"
     if date is not None:
         metadata["modelspec.date"] = date
     return metadata

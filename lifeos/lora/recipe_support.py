@@ -31,19 +31,8 @@ class Pending:
     families: frozenset[str] | None = None
 
 
-PENDING: tuple[Pending, ...] = (
-    Pending("dora", "only plain LoRA is trained"),
-    Pending("train_text_encoder", "only the denoiser is trained"),
-    Pending("optimizer.name", "the optimizers are prodigy and adamw", frozenset({"adamw8bit"})),
-    Pending("optimizer.text_encoder_learning_rate", "only the denoiser is trained"),
-    Pending("device", "training runs on the processor"),
-    Pending("dtype", "the types are float32 and bfloat16", frozenset({"float16"})),
-    Pending("full_float16", "LoRA weights stay float32"),
-    Pending("attention", "the family chooses how attention is computed"),
-    Pending("compile", "nothing is compiled"),
-    Pending("offload", "everything stays in memory"),
-)  # fmt: skip
-"""Every such key."""
+PENDING: tuple[Pending, ...] = ()
+"""Every such key; none today."""
 
 
 def unsupported(recipe: "Recipe") -> list[str]:

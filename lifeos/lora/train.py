@@ -17,9 +17,12 @@ from lifeos.lora.checkpoint import Checkpoint, load_newest_checkpoint, remove_ch
 from lifeos.lora.conditioning import Conditioning, prepare_conditioning
 from lifeos.lora.families import Family, get_family
 from lifeos.lora.lora_metadata import lora_metadata
-from lifeos.lora.optimizer import build_optimizer, learning_rate_factor
+from lifeos.lora.loss_scale import LossScale
+from lifeos.lora.optimizer import build_optimizer, learning_rate_factor, learning_rates, parameter_groups
+from lifeos.lora.placement import Placement, compiling, place
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.safetensors_file import encode
+from lifeos.lora.shortages import disk_told, memory_told
 from lifeos.lora.training_inputs import TrainingInputs, derived_seed, read_inputs
 from lifeos.lora.training_log import LogEntry, TrainingLog, prodigy_d, require_healthy
 from lifeos.lora.watching import Ending, Watcher
@@ -79,28 +82,35 @@ def train_lora(
         watcher: looks on while a run is trained, and may end it; a finished one is not looked at again.
 
     Raises:
-        InputError: dataset, base or family cannot be used, a caption is too long, the loss is not finite, or what the
-            watcher raises.
+        InputError: dataset, base, family or device cannot be used, a caption is too long, the loss is not finite,
+            memory or disk run out, or what the watcher raises.
     """
     out, run_folder = Path(out), Path(run_folder)
     if out.suffix != ".safetensors":
         raise InputError(f"{out}: accepted a file name ending in .safetensors, got {out.suffix!r}; next: rename OUT")
     inputs = read_inputs(recipe, None if watcher is None else watcher.identity)
     done = finished_result(run_folder, inputs)
-    if done is None or date is not None:
-        done = _run(inputs, run_folder, progress, date, watcher)
+    with disk_told(run_folder, run_folder):
+        run_folder.mkdir(parents=True, exist_ok=True)
+        if done is None or date is not None:
+            done = _run(inputs, run_folder, progress, date, watcher)
     hand_out(done, recipe, out)
     return replace(done, path=out)
 
 
 def hand_out(done: TrainingResult, recipe: Recipe, out: Path) -> list[Path]:
-    """Write a finished LoRA to ``out``, and beside it what ``save_every`` kept, whose paths are returned."""
+    """Write a finished LoRA to ``out``, and beside it what ``save_every`` kept, whose paths are returned.
+
+    Raises:
+        InputError: there is no room for it.
+    """
     if out.resolve() == done.path.resolve():
         return []
-    write_bytes(out, done.path.read_bytes())
     steps = {out.with_name(f"{out.stem}-{step_name(step)}"): step for step in saved_steps(recipe, done.steps)}
-    for path, step in steps.items():
-        write_bytes(path, done.path.with_name(step_name(step)).read_bytes())
+    with disk_told(out.parent, done.path.parent, f"the finished LoRA is whole at {done.path}"):
+        write_bytes(out, done.path.read_bytes())
+        for path, step in steps.items():
+            write_bytes(path, done.path.with_name(step_name(step)).read_bytes())
     return list(steps)
 
 
@@ -148,11 +158,20 @@ def _run(
 ) -> TrainingResult:
     started = time.monotonic()
     recipe, family = inputs.recipe, get_family(inputs.recipe.family)
-    run_folder.mkdir(parents=True, exist_ok=True)
     with limited_threads(recipe.effective_threads):
-        components = family.load(recipe.base)
-        conditioning = prepare_conditioning(inputs, family, components, run_folder, progress)
-        run = _prepare(inputs, family, components, conditioning)
+        with memory_told(recipe, run_folder, "while the base was loaded and the dataset encoded", "encoding"):
+            placement = place(recipe)
+            components = family.load(recipe.base, placement.load_dtype)
+            family.place_autoencoder(components, placement.device)
+            family.place_text_encoders(components, placement.device)
+            conditioning = prepare_conditioning(inputs, family, components, run_folder, progress)
+            if placement.offload and recipe.caches_latents:
+                family.place_autoencoder(components, "cpu")
+            if placement.offload and recipe.caches_text:
+                family.place_text_encoders(components, "cpu")
+            placement.release()
+        with memory_told(recipe, run_folder, "before the first step", "training"):
+            run = _prepare(inputs, family, components, conditioning, placement)
         resumed_from, losses, ending = _optimise(run, run_folder, date, progress, watcher)
     data = _encode_file(run, date, recipe.steps) if ending is None else ending.lora
     path = run_folder / FINISHED_NAME
@@ -182,17 +201,33 @@ class _Run:
     parameters: dict[str, Any]
     optimizer: Any
     average: dict[str, Any]
+    placement: Placement
+    loss_scale: LossScale | None
 
 
-def _prepare(inputs: TrainingInputs, family: Family, components: Any, conditioning: Conditioning) -> _Run:
+def _prepare(
+    inputs: TrainingInputs, family: Family, components: Any, conditioning: Conditioning, placement: Placement
+) -> _Run:
     recipe = inputs.recipe
-    family.prepare_training(components, recipe.effective_dtype, recipe.channels_last,
-                            checkpointing=recipe.gradient_checkpointing)
+    family.prepare_training(components, placement.dtype, recipe.channels_last, device=placement.device,
+                            checkpointing=recipe.gradient_checkpointing, text_encoders=recipe.train_text_encoder,
+                            attention=recipe.attention)  # fmt: skip
     parameters = family.add_lora(components, rank=recipe.rank, alpha=recipe.effective_alpha, preset=recipe.targets,
-                                 seed=derived_seed(recipe.seed, "initial"))
-    optimizer = build_optimizer(recipe.optimizer, list(parameters.values()))
-    average = {} if recipe.ema is None else {name: each.detach().clone() for name, each in parameters.items()}
-    return _Run(inputs, family, components, conditioning, parameters, optimizer, average)
+                                 seed=derived_seed(recipe.seed, "initial"), text_encoders=recipe.train_text_encoder,
+                                 dora=recipe.dora)
+    if recipe.full_float16:
+        for parameter in parameters.values():
+            parameter.data = parameter.data.half()
+    if recipe.compile:
+        # In place: a wrapper would put "_orig_mod." into every name.
+        getattr(components, family.lora_components[0]).compile()
+    groups = parameter_groups(recipe.optimizer, parameters, family.text_components)
+    optimizer = build_optimizer(recipe.optimizer, groups)
+    average = {}
+    if recipe.ema is not None:
+        average = {name: each.detach().float().clone() for name, each in parameters.items()}
+    loss_scale = LossScale() if placement.dtype == "float16" else None
+    return _Run(inputs, family, components, conditioning, parameters, optimizer, average, placement, loss_scale)
 
 
 def _optimise(
@@ -206,7 +241,9 @@ def _optimise(
         watcher.begin(folder, start)
     progress("training", start, recipe.steps)
     for step in range(start, recipe.steps):
-        entry = _step(run, step)
+        where = f"at step {step + 1} of {recipe.steps}"
+        with memory_told(recipe, folder, where, "training"), compiling(recipe.compile):
+            entry = _step(run, step)
         log.add(entry)
         require_healthy(entry, recipe, first_d)
         losses.append(entry.loss)
@@ -220,7 +257,8 @@ def _optimise(
             return start, losses, ending
         if done % recipe.checkpoint_every == 0 and not ended:
             state = run.optimizer.state_dict()
-            save_checkpoint(folder / "checkpoints", Checkpoint(key, done, run.parameters, state, run.average))
+            scale = {} if run.loss_scale is None else run.loss_scale.state()
+            save_checkpoint(folder / "checkpoints", Checkpoint(key, done, run.parameters, state, run.average, scale))
     return start, losses, None
 
 
@@ -240,6 +278,8 @@ def _resume(folder: Path, key: str, run: _Run, watcher: Watcher | None) -> int:
         for name, mean in run.average.items():
             mean.copy_(checkpoint.average[name])
     run.optimizer.load_state_dict(dict(checkpoint.optimizer))
+    if run.loss_scale is not None:
+        run.loss_scale.resume(checkpoint.loss_scale)
     return checkpoint.step
 
 
@@ -248,54 +288,74 @@ def _step(run: _Run, step: int) -> LogEntry:
 
     started, recipe, optimizer = time.monotonic(), run.inputs.recipe, run.optimizer
     factor = learning_rate_factor(recipe.optimizer, step, recipe.steps)
-    for group in optimizer.param_groups:
-        group["lr"] = recipe.optimizer.base_learning_rate * factor
-    losses = []
-    for batch in range(step * recipe.gradient_accumulation, (step + 1) * recipe.gradient_accumulation):
-        loss = _batch_loss(run, batch)
-        value = float(loss.detach())
-        if not math.isfinite(value):
-            raise InputError(f"training: accepted a finite loss, got {value} at step {step + 1} of {recipe.steps} "
-                             "(known failure loss-nan-run-completes); next: lower optimizer.learning_rate or use "
-                             "dtype = \"float32\" in the recipe")
-        losses.append(value)
-        (loss / recipe.gradient_accumulation).backward()
+    for group, rate in zip(optimizer.param_groups, learning_rates(recipe.optimizer), strict=True):
+        group["lr"] = rate * factor
+    losses = _gradients(run, step)
     limit = math.inf if recipe.gradient_clip is None else recipe.gradient_clip
     gradient_norm = float(torch.nn.utils.clip_grad_norm_(run.parameters.values(), limit))
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if recipe.ema is not None:
         for name, mean in run.average.items():
-            mean.lerp_(run.parameters[name].detach(), 1.0 - recipe.ema.decay)
-    weight_norm = math.sqrt(sum(float(each.detach().square().sum()) for each in run.parameters.values()))
+            mean.lerp_(run.parameters[name].detach().float(), 1.0 - recipe.ema.decay)
+    squares = torch.stack([each.detach().float().square().sum() for each in run.parameters.values()])
+    weight_norm = math.sqrt(float(squares.double().sum()))
     return LogEntry(step + 1, sum(losses) / len(losses), optimizer.param_groups[0]["lr"], gradient_norm, weight_norm,
                     prodigy_d(optimizer), time.monotonic() - started)
+
+
+def _gradients(run: _Run, step: int) -> list[float]:
+    """Leave the mean gradient of a step's batches on the parameters; returns the losses of the batches."""
+    recipe, scale = run.inputs.recipe, run.loss_scale
+    place_in_run = f"at step {step + 1} of {recipe.steps} (known failure loss-nan-run-completes)"
+    while True:
+        losses = []
+        for batch in range(step * recipe.gradient_accumulation, (step + 1) * recipe.gradient_accumulation):
+            loss = _batch_loss(run, batch)
+            value = float(loss.detach())
+            if not math.isfinite(value):
+                raise InputError(f"training: accepted a finite loss, got {value} {place_in_run}; next: lower "
+                                 "optimizer.learning_rate or use dtype = \"float32\" in the recipe")
+            losses.append(value)
+            loss = loss / recipe.gradient_accumulation
+            (loss if scale is None else loss * scale.factor).backward()
+        if scale is None or scale.restore(run.parameters.values()):
+            return losses
+        if scale.factor < 1.0:
+            raise InputError(f"training: accepted gradients that float16 holds, got an overflow without any loss scale "
+                             f"{place_in_run}; next: dtype = \"bfloat16\" or \"float32\" in the recipe")
+        # Every draw is a function of the step, so the same step is computed again.
+        run.optimizer.zero_grad(set_to_none=True)
 
 
 def _batch_loss(run: _Run, number: int) -> Any:
     import torch
 
-    recipe, family, batch = run.inputs.recipe, run.family, run.conditioning.batch(number)
+    recipe, family, placement = run.inputs.recipe, run.family, run.placement
+    batch = run.conditioning.batch(number)
     generator = torch.Generator().manual_seed(derived_seed(recipe.seed, "step", number))
     latents = batch.latents
     noise = torch.randn(latents.shape, generator=generator)
     timesteps = family.draw_timesteps(run.components, len(latents), tuple(latents.shape[1:]), generator,
                                       recipe.timestep_sampling, recipe.discrete_flow_shift)
     dropped = torch.rand(len(latents), generator=generator) < recipe.caption_dropout
-    text = run.conditioning.captions.of(batch.batch, dropped.tolist())
+    # Encoders that learn compute as the denoiser does, others as they do where their text is kept.
+    with placement.autocast() if recipe.train_text_encoder else contextlib.nullcontext():
+        text = run.conditioning.captions.of(batch.batch, dropped.tolist())
     if recipe.noise_offset > 0.0:
         # https://www.crosslabs.org/blog/diffusion-with-offset-noise: one number a channel, so that its mean can move.
         noise = noise + recipe.noise_offset * torch.randn((*latents.shape[:2], 1, 1), generator=generator)
-    with torch.autocast("cpu", dtype=torch.bfloat16, enabled=recipe.effective_dtype == "bfloat16"):
-        losses = family.loss(run.components, latents=latents, text=text, noise=noise, timesteps=timesteps,
-                             gamma=recipe.min_snr_gamma if family.weighs_by_snr else None, weight=batch.weight)
+    drawn = {"latents": latents, "noise": noise, "timesteps": timesteps, "weight": batch.weight}
+    with placement.autocast():
+        losses = family.loss(run.components, text=placement.bring(text), **placement.bring(drawn),
+                             gamma=recipe.min_snr_gamma if family.weighs_by_snr else None)
         return batch.scale * losses.mean()
 
 
 def _encode_file(run: _Run, date: str | None, steps: int) -> bytes:
     inputs, weights = run.inputs, run.average or run.parameters
     dtype = _FILE_DTYPES[inputs.recipe.save_dtype]
-    arrays = {name: each.detach().cpu().contiguous().numpy() for name, each in weights.items()}
+    arrays = {name: each.detach().float().cpu().contiguous().numpy() for name, each in weights.items()}
     bad = [name for name, array in arrays.items() if not math.isfinite(float(abs(array).max()))]
     if bad:
         raise InputError(f"training: accepted finite weights, got NaN or infinity in {bad[0]}; "

@@ -1,5 +1,6 @@
 """Is this LoRA file whole, finite, made for this base, complete, and does it do anything: numpy only, no torch."""
 
+import contextlib
 import json
 import math
 from collections import Counter
@@ -34,7 +35,7 @@ class WeightsReport:
         preset: target preset the file was held against; None when none fits (then every module of the kinds seen).
         rank, alpha, scale: of all modules; None where modules differ or there are none.
         expected, found: modules expected in the base, and those of them that the file holds.
-        delta_norms: ``component.module`` -> Frobenius norm of what it adds.
+        delta_norms: ``component.module`` -> Frobenius norm of what it adds; of a DoRA, before the norms are set.
         notes: remarks that decide nothing.
         verdicts: gate id -> verdict, for every id of ``GATES``.
     """
@@ -59,7 +60,9 @@ def inspect_lora(path: Path, base: Path, family: Family) -> WeightsReport:
 
     Gates: ``weights_whole`` (readable safetensors), ``weights_finite`` (no NaN, no infinity), ``weights_base`` (names
     and shapes fit this base, and the file does not say it was made for another), ``weights_keys`` (every tensor
-    understood, every pair complete, no expected module absent), ``weights_effect`` (every module changes something).
+    understood, every pair complete, no expected module absent, a magnitude in all of a component or nowhere),
+    ``weights_effect`` (every module changes something; a DoRA whose direction is unchanged counts as dead: training
+    moves both, and against a rounded magnitude nothing can be told).
     An absent file leaves all five not evaluated; an unreadable one fails the first and leaves the others so.
 
     Raises:
@@ -98,10 +101,9 @@ def _expected(
 ) -> tuple[str | None, dict[str, Shape]]:
     declared = _declared_preset(lora.metadata)
     if declared is not None:
-        try:
-            return declared, family.expected_modules(base, declared)
-        except InputError:
-            declared = None
+        preset, text_encoders = declared
+        with contextlib.suppress(InputError):
+            return preset, family.expected_modules(base, preset, text_encoders)
     adapter = AdapterMetadata.read(lora.metadata)
     expected: dict[str, Shape] = {}
     for component in family.lora_components:
@@ -122,12 +124,30 @@ def _expected(
                   if (name.split(".", 1)[0], module_kind(name)) in kinds}
 
 
-def _declared_preset(metadata: Mapping[str, str]) -> str | None:
+def _declared_preset(metadata: Mapping[str, str]) -> tuple[str, bool] | None:
+    """Return the preset that the file says it was trained with, and whether text encoders were trained too."""
     try:
-        targets = json.loads(metadata["lifeos.recipe"])["targets"]
-    except (KeyError, TypeError, ValueError, RecursionError):
+        recipe = json.loads(metadata["lifeos.recipe"])
+        targets, text_encoders = recipe["targets"], recipe.get("train_text_encoder", False)
+    except (KeyError, TypeError, ValueError, RecursionError, AttributeError):
         return None
-    return targets if isinstance(targets, str) else None
+    return (targets, text_encoders is True) if isinstance(targets, str) else None
+
+
+def _without_magnitude(lora: LoraFile) -> list[str]:
+    """Return the modules without a magnitude in components that have some, or that the file says are a DoRA."""
+    adapter = AdapterMetadata.read(lora.metadata)
+    declared = {} if adapter is None else adapter.values
+    plain: dict[str, list[str]] = {}
+    found = set()
+    for name, module in sorted(lora.modules.items()):
+        component = name.split(".", 1)[0]
+        if module.magnitude is None:
+            plain.setdefault(component, []).append(name)
+        else:
+            found.add(component)
+    return [name for component, names in plain.items()
+            if component in found or declared.get(f"{component}.use_dora") is True for name in names]
 
 
 def _judge_finite(lora: LoraFile) -> Verdict:
@@ -189,6 +209,9 @@ def _judge_keys(
     if lora.broken:
         name, reason = next(iter(sorted(lora.broken.items())))
         return fail(f"{len(lora.broken)} modules are no pair, first {name} {reason}")
+    plain = _without_magnitude(lora)
+    if plain:
+        return fail(f"{len(plain)} of {len(lora.modules)} modules of a DoRA have no magnitude, first {plain[0]}")
     missing = sorted(set(expected) - set(lora.modules))
     what = f"preset {preset}" if preset else "the modules it targets"
     if not expected:

@@ -1,11 +1,12 @@
 """What the processor offers decides what `auto` means."""
 
 import os
+import sys
 from pathlib import Path
 
 import pytest
 
-from lifeos.processor import available_cores, computes_bfloat16, on_all_cores, resolve_dtype
+from lifeos.processor import available_cores, computes_bfloat16, gpus_compute_bfloat16, on_all_cores, resolve_dtype
 
 
 @pytest.mark.parametrize(
@@ -44,6 +45,39 @@ def test_auto_is_resolved_and_words_stand_for_themselves(monkeypatch):
         assert resolve_dtype("auto") == expected
         assert resolve_dtype("float32") == "float32"
         assert resolve_dtype("bfloat16") == "bfloat16"
+
+
+@pytest.mark.parametrize(("capabilities", "native"), [
+    ([(8, 0)], True), ([(9, 0), (12, 0)], True), ([(7, 5)], False), ([(9, 0), (7, 5)], False), ([], False),
+])  # fmt: skip
+def test_auto_on_a_gpu_is_what_every_gpu_of_the_driver_computes(monkeypatch, capabilities, native):
+    class Driver:
+        NVMLError = OSError
+        nvmlInit = nvmlShutdown = staticmethod(lambda: None)
+        nvmlDeviceGetCount = staticmethod(lambda: len(capabilities))
+        nvmlDeviceGetHandleByIndex = staticmethod(lambda index: index)
+        nvmlDeviceGetCudaComputeCapability = staticmethod(lambda index: capabilities[index])
+
+    monkeypatch.setitem(sys.modules, "pynvml", Driver)
+    assert gpus_compute_bfloat16() is native
+    assert resolve_dtype("auto", "cuda") == ("bfloat16" if native else "float32")
+    assert resolve_dtype("float32", "cuda") == "float32"
+
+
+@pytest.mark.parametrize("failing", ["nvmlInit", "nvmlDeviceGetCount"])
+def test_no_driver_means_float32(monkeypatch, failing):
+    def fail():
+        raise OSError("NVML Shared Library Not Found")
+
+    class Driver:
+        NVMLError = OSError
+        nvmlInit = nvmlShutdown = staticmethod(lambda: None)
+
+    setattr(Driver, failing, staticmethod(fail))
+    monkeypatch.setitem(sys.modules, "pynvml", Driver)
+    assert not gpus_compute_bfloat16()
+    monkeypatch.setitem(sys.modules, "pynvml", None)
+    assert not gpus_compute_bfloat16()
 
 
 def test_cores_are_those_this_process_may_use():

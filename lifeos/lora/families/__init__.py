@@ -57,8 +57,17 @@ class Family(Protocol):
             InputError: no such preset.
         """
 
-    def expected_modules(self, base: Path, preset: str) -> dict[str, Shape]:
-        """Return those of ``modules`` that a preset trains; presets touch the denoiser only."""
+    def expected_modules(self, base: Path, preset: str, text_encoders: bool = False) -> dict[str, Shape]:
+        """Return those of ``modules`` that training changes.
+
+        Args:
+            base: folder in diffusers layout.
+            preset: which modules of the denoiser.
+            text_encoders: also the attention of every component of ``text_components``.
+
+        Raises:
+            InputError: what ``modules`` and ``target_suffixes`` raise.
+        """
 
     def image_size(self, base: Path) -> tuple[int, int]:
         """Return (width, height) in pixels of the images the base makes.
@@ -84,11 +93,22 @@ class Family(Protocol):
         """
 
     def prepare_training(
-        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False
-    ) -> None:
-        """Bring the frozen denoiser into ``float32`` or ``bfloat16``, a memory layout and onto a device.
+        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False,
+        text_encoders: bool = False, attention: str = "auto",
+    ) -> None:  # fmt: skip
+        """Bring the frozen denoiser into a type, a memory layout and onto a device; comes before ``add_lora``.
 
-        Comes before ``add_lora``. ``checkpointing`` recomputes activations in the backward pass.
+        Args:
+            components: what ``load`` returned.
+            dtype: ``float32``, ``bfloat16`` or ``float16``.
+            channels_last: layout of its convolutions.
+            device: ``cpu`` or ``cuda``.
+            checkpointing: compute the denoiser's activations again in the backward pass.
+            text_encoders: every text encoder onto the device too, and those of ``text_components`` into the type.
+            attention: ``auto``: what is quickest as far as was measured; ``sdpa``: PyTorch's own; ``xformers``.
+
+        Raises:
+            InputError: ``xformers`` has no kernel that runs on the device.
         """
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
@@ -97,9 +117,13 @@ class Family(Protocol):
     def place_text_encoders(self, components: Any, device: str) -> None:
         """Bring the text encoders onto a device; they can leave it when every prompt is encoded."""
 
+    def place_autoencoder(self, components: Any, device: str) -> None:
+        """Bring the autoencoder onto a device; it can leave it when every picture is encoded."""
+
     def add_lora(
-        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False
-    ) -> dict[str, Any]:
+        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,
+        dora: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
         """Add trainable LoRA pairs; returns ``component.module.lora_A|lora_B.weight`` -> float32 parameter, sorted.
 
         Args:
@@ -108,10 +132,19 @@ class Family(Protocol):
             preset: which modules of the denoiser.
             seed: of A; B is zero.
             text_encoders: also the attention of every component of ``text_components``.
+            dora: also ``component.module.lora_magnitude_vector``: the norm of each output's weights, which then is
+                trained apart from their direction; ``[out]``, of a convolution ``[1, out, 1, 1]``.
         """
 
-    def fuse(self, components: Any, deltas: dict[str, Any]) -> None:
-        """Add ``deltas`` (``component.module`` -> array shaped like its weight) to the weights in place, in float32."""
+    def fuse(self, components: Any, deltas: Mapping[str, Any], magnitudes: Mapping[str, Any] | None = None) -> None:
+        """Add deltas to the weights in place, in float32.
+
+        Args:
+            components: what ``load`` returned.
+            deltas: ``component.module`` -> array shaped like its weight.
+            magnitudes: DoRA: ``component.module`` of some deltas -> ``[out]``, the norm that each output's weights are
+                brought to after that.
+        """
 
     def encode_text(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
         """Return text embeddings of prompts, float32 tensors ``[n, ...]`` by name.

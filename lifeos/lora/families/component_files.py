@@ -1,7 +1,7 @@
 """Components of a base in diffusers' folder layout: their configs, the names in their files, and loading them whole."""
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -105,6 +105,26 @@ def component_modules(base: Path, components: Iterable[str], family: str) -> dic
                 if key.endswith(".weight") and len(entry.shape) in (2, 4) and "embedding" not in key.split(".")[-2]:
                     found[f"{component}.{published_name(component, key.removesuffix('.weight'))}"] = entry.shape
     return found
+
+
+def modules_ending(modules: Mapping[str, Shape], component: str, endings: Iterable[str]) -> dict[str, Shape]:
+    """Return those ``modules`` of a component whose names end in one of ``endings``."""
+    dotted = tuple(f".{ending}" for ending in endings)
+    return {name: shape for name, shape in modules.items()
+            if name.startswith(f"{component}.") and name.endswith(dotted)}
+
+
+def torch_dtype(name: str) -> Any:
+    """Return torch's type of that name.
+
+    Raises:
+        ValueError: another name than ``float32``, ``bfloat16`` or ``float16``.
+    """
+    import torch
+
+    if name not in ("float32", "bfloat16", "float16"):
+        raise ValueError(f"dtype must be float32, bfloat16 or float16, but got {name!r}")
+    return getattr(torch, name)
 
 
 def weight_of(model: Any, module: str) -> Any:

@@ -12,8 +12,16 @@ from typing import Any, ClassVar
 
 from lifeos.errors import InputError
 from lifeos.lora.families import Shape
-from lifeos.lora.families.adapters import TEXT_ATTENTION, add_adapters, fuse_deltas
-from lifeos.lora.families.component_files import component_modules, image_reduction, read_config, require_pipeline
+from lifeos.lora.families.adapters import TEXT_ATTENTION, add_adapters, fuse_deltas, prepare_text_encoders
+from lifeos.lora.families.component_files import (
+    component_modules,
+    image_reduction,
+    modules_ending,
+    read_config,
+    require_pipeline,
+    torch_dtype,
+)
+from lifeos.lora.families.xformers_attention import use_xformers
 
 _LEVELS = 1000.0
 
@@ -51,11 +59,13 @@ class FlowMatching:
             raise InputError(f"targets: accepted {', '.join(self.presets)}, got {preset!r}; next: edit the recipe")
         return self.presets[preset]
 
-    def expected_modules(self, base: Path, preset: str) -> dict[str, Shape]:
+    def expected_modules(self, base: Path, preset: str, text_encoders: bool = False) -> dict[str, Shape]:
         """See ``Family.expected_modules``."""
-        endings = tuple(f".{suffix}" for suffix in self.target_suffixes(preset))
-        return {name: shape for name, shape in self.modules(base).items()
-                if name.startswith("transformer.") and name.endswith(endings)}
+        modules = self.modules(base)
+        expected = modules_ending(modules, "transformer", self.target_suffixes(preset))
+        for component in self.text_components if text_encoders else ():
+            expected |= modules_ending(modules, component, TEXT_ATTENTION)
+        return expected
 
     def image_size(self, base: Path) -> tuple[int, int]:
         """See ``Family.image_size``: of the denoiser where it says so, else of the autoencoder."""
@@ -71,12 +81,18 @@ class FlowMatching:
         return "flow"
 
     def prepare_training(
-        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False
-    ) -> None:
+        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False,
+        text_encoders: bool = False, attention: str = "auto",
+    ) -> None:  # fmt: skip
         """See ``Family.prepare_training``; there is no convolution that a memory layout would speed up."""
         components.transformer.to(device, torch_dtype(dtype))
+        if attention == "xformers":
+            use_xformers(components.transformer, torch_dtype(dtype), device)
         if checkpointing:
             components.transformer.enable_gradient_checkpointing()
+        if text_encoders:
+            frozen = tuple(component for component in self.encoders if component not in self.text_components)
+            prepare_text_encoders(components, self.text_components, frozen, torch_dtype(dtype), device)
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
         """See ``Family.prepare_sampling``."""
@@ -89,18 +105,23 @@ class FlowMatching:
             if getattr(components, component) is not None:
                 getattr(components, component).to(device)
 
+    def place_autoencoder(self, components: Any, device: str) -> None:
+        """See ``Family.place_autoencoder``."""
+        components.vae.to(device)
+
     def add_lora(
-        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False
-    ) -> dict[str, Any]:
+        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,
+        dora: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
         """See ``Family.add_lora``; T5 carries none: it reads for every persona alike and is larger than most bases."""
         targets = [("transformer", self.target_suffixes(preset))]
         if text_encoders:
             targets += [(component, TEXT_ATTENTION) for component in self.text_components]
-        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed)
+        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed, dora=dora)
 
-    def fuse(self, components: Any, deltas: dict[str, Any]) -> None:
+    def fuse(self, components: Any, deltas: Mapping[str, Any], magnitudes: Mapping[str, Any] | None = None) -> None:
         """See ``Family.fuse``."""
-        fuse_deltas(components, deltas)
+        fuse_deltas(components, deltas, magnitudes)
 
     def tokenize(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
         """See ``Family.tokenize``."""
@@ -246,8 +267,18 @@ def first_tokens(tokenizer: Any, prompts: Sequence[str]) -> Any:
                      return_tensors="pt").input_ids
 
 
-def torch_dtype(name: str) -> Any:
-    """Return torch's ``bfloat16`` or ``float32``."""
+def t5_dtype(dtype: str) -> Any:
+    """Return the torch type that T5 is loaded in beside a denoiser of ``dtype``: bfloat16 where that has 16 bits."""
+    return torch_dtype("float32" if dtype == "float32" else "bfloat16")
+
+
+def read_t5(encoder: Any, ids: Any) -> Any:
+    """Return T5's last layer ``[n, tokens, width]``, float32; without gradients, since it carries no LoRA.
+
+    Whatever type the denoiser computes in, T5 computes in its own: transformers does not run all of it in float16.
+    """
     import torch
 
-    return torch.bfloat16 if name == "bfloat16" else torch.float32
+    device = encoder.device
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        return encoder(ids.to(device))[0].float()

@@ -6,8 +6,14 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from lifeos.lora.families import Shape
-from lifeos.lora.families.component_files import load_component, load_tokenizer, read_config, require_pipeline
-from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, t5_tokens, torch_dtype
+from lifeos.lora.families.component_files import (
+    load_component,
+    load_tokenizer,
+    read_config,
+    require_pipeline,
+    torch_dtype,
+)
+from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_dtype, t5_tokens
 
 _ATTENTION = ("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0",
               "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out")  # fmt: skip
@@ -69,7 +75,7 @@ class Flux(FlowMatching):
             load_component(FluxTransformer2DModel, base, "transformer", torch_dtype=kind),
             load_component(AutoencoderKL, base, "vae", torch_dtype=torch.float32),
             load_component(CLIPTextModel, base, "text_encoder", dtype=torch.float32),
-            load_component(T5EncoderModel, base, "text_encoder_2", dtype=kind),
+            load_component(T5EncoderModel, base, "text_encoder_2", dtype=t5_dtype(dtype)),
             load_tokenizer(CLIPTokenizer, base, "tokenizer"), load_tokenizer(T5Tokenizer, base, "tokenizer_2"),
             read_config(base, "scheduler", "scheduler_config.json"),
         )  # fmt: skip
@@ -81,9 +87,9 @@ class Flux(FlowMatching):
 
     def embed_text(self, components: Any, tokens: Mapping[str, Any]) -> dict[str, Any]:
         """See ``Family.embed_text``: ``states`` ``[n, tokens, width]`` of T5, ``pooled`` ``[n, width]`` of CLIP."""
-        clip, t5 = components.text_encoder, components.text_encoder_2
+        clip = components.text_encoder
         pooled = clip(tokens["tokenizer"].to(clip.device)).pooler_output
-        return {"states": t5(tokens["tokenizer_2"].to(t5.device))[0].float(), "pooled": pooled.float()}
+        return {"states": read_t5(components.text_encoder_2, tokens["tokenizer_2"]), "pooled": pooled.float()}
 
     def predict(self, components: Any, noisy: Any, timesteps: Any, text: Mapping[str, Any], guidance: float) -> Any:
         """See ``Family.predict``: latents are packed two by two into tokens, and unpacked again."""

@@ -12,8 +12,9 @@ from lifeos.lora.families.component_files import (
     load_tokenizer,
     read_config,
     require_pipeline,
+    torch_dtype,
 )
-from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, t5_tokens, torch_dtype
+from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_dtype, t5_tokens
 from lifeos.lora.families.sdxl import read_clip_pair
 from lifeos.lora.families.stable_diffusion import clip_tokens
 
@@ -89,7 +90,7 @@ class StableDiffusion3(FlowMatching):
             load_component(AutoencoderKL, base, "vae", torch_dtype=torch.float32),
             load_component(CLIPTextModelWithProjection, base, "text_encoder", dtype=torch.float32),
             load_component(CLIPTextModelWithProjection, base, "text_encoder_2", dtype=torch.float32),
-            load_component(T5EncoderModel, base, "text_encoder_3", dtype=kind) if with_t5 else None,
+            load_component(T5EncoderModel, base, "text_encoder_3", dtype=t5_dtype(dtype)) if with_t5 else None,
             load_tokenizer(CLIPTokenizer, base, "tokenizer"), load_tokenizer(CLIPTokenizer, base, "tokenizer_2"),
             load_tokenizer(T5Tokenizer, base, "tokenizer_3") if with_t5 else None,
             read_config(base, "scheduler", "scheduler_config.json"),
@@ -119,8 +120,7 @@ class StableDiffusion3(FlowMatching):
         if components.text_encoder_3 is None:
             t5 = clip.new_zeros((len(clip), _T5_TOKENS, width))
         else:
-            ids = tokens["tokenizer_3"].to(components.text_encoder_3.device)
-            t5 = components.text_encoder_3(ids)[0].float()
+            t5 = read_t5(components.text_encoder_3, tokens["tokenizer_3"])
         return {"states": torch.cat([clip, t5.to(clip.device)], dim=1), "pooled": torch.cat(pooled, dim=-1)}
 
     def predict(self, components: Any, noisy: Any, timesteps: Any, text: Mapping[str, Any], guidance: float) -> Any:

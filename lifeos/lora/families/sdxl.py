@@ -68,20 +68,6 @@ class StableDiffusionXL(StableDiffusion):
             bool(index.get("force_zeros_for_empty_prompt", True)),
         )  # fmt: skip
 
-    def encode_text(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
-        """See ``Family.encode_text``.
-
-        The empty prompt is zeros where ``model_index.json`` says so, in training as in sampling: the pipeline guides
-        away from zeros then, and a caption that is dropped should train just that.
-        """
-        text = super().encode_text(components, prompts)
-        if components.zero_empty:
-            for row, prompt in enumerate(prompts):
-                if prompt == "":
-                    for embedding in text.values():
-                        embedding[row] = 0.0
-        return text
-
     def tokenize(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
         """See ``Family.tokenize``."""
         pairs = (("tokenizer", components.text_encoder), ("tokenizer_2", components.text_encoder_2))
@@ -94,12 +80,19 @@ class StableDiffusionXL(StableDiffusion):
         """See ``Family.embed_text``.
 
         ``states`` ``[n, tokens, channels of both]`` of the last layer but one, ``pooled`` ``[n, channels]`` of the
-        second encoder.
+        second encoder. The tokens of the empty prompt give zeros where ``model_index.json`` says so, in training as in
+        sampling: the pipeline guides away from zeros then, and a caption that is dropped should train just that.
         """
         import torch
 
         states, pooled = read_clip_pair(components, tokens)
-        return {"states": torch.cat(states, dim=-1), "pooled": pooled[1]}
+        text = {"states": torch.cat(states, dim=-1), "pooled": pooled[1]}
+        if not components.zero_empty:
+            return text
+        nothing = self.tokenize(components, [""])
+        empty = torch.stack([(ids == nothing[name]).all(dim=1) for name, ids in tokens.items()]).all(dim=0)
+        return {name: values.masked_fill(empty.view(-1, *[1] * (values.dim() - 1)).to(values.device), 0.0)
+                for name, values in text.items()}
 
     def predict(self, components: Any, noisy: Any, timesteps: Any, text: Mapping[str, Any], guidance: float) -> Any:
         """See ``Family.predict``: original and target size are those of the image, and nothing was cropped."""

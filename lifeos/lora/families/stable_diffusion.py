@@ -11,15 +11,18 @@ from typing import Any, ClassVar
 
 from lifeos.errors import InputError
 from lifeos.lora.families import Shape
-from lifeos.lora.families.adapters import TEXT_ATTENTION, add_adapters, fuse_deltas
+from lifeos.lora.families.adapters import TEXT_ATTENTION, add_adapters, fuse_deltas, prepare_text_encoders
 from lifeos.lora.families.component_files import (
     component_modules,
     image_reduction,
     load_component,
     load_tokenizer,
+    modules_ending,
     read_config,
     require_pipeline,
+    torch_dtype,
 )
+from lifeos.lora.families.xformers_attention import use_xformers
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
 _FEEDFORWARD = ("ff.net.0.proj", "ff.net.2")
@@ -85,11 +88,13 @@ class StableDiffusion:
             raise InputError(f"targets: accepted {', '.join(_PRESETS)}, got {preset!r}; next: edit the recipe")
         return _PRESETS[preset]
 
-    def expected_modules(self, base: Path, preset: str) -> dict[str, Shape]:
-        """See ``Family.expected_modules``; presets touch the denoiser only."""
-        endings = tuple(f".{suffix}" for suffix in self.target_suffixes(preset))
-        return {name: shape for name, shape in self.modules(base).items()
-                if name.startswith("unet.") and name.endswith(endings)}
+    def expected_modules(self, base: Path, preset: str, text_encoders: bool = False) -> dict[str, Shape]:
+        """See ``Family.expected_modules``."""
+        modules = self.modules(base)
+        expected = modules_ending(modules, "unet", self.target_suffixes(preset))
+        for component in self.text_components if text_encoders else ():
+            expected |= modules_ending(modules, component, TEXT_ATTENTION)
+        return expected
 
     def image_size(self, base: Path) -> tuple[int, int]:
         """See ``Family.image_size``: latent side times the autoencoder's reduction."""
@@ -115,23 +120,28 @@ class StableDiffusion:
         return Components(unet, vae, text_encoder, tokenizer, read_config(base, "scheduler", "scheduler_config.json"))
 
     def prepare_training(
-        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False
-    ) -> None:
+        self, components: Any, dtype: str, channels_last: bool, device: str = "cpu", checkpointing: bool = False,
+        text_encoders: bool = False, attention: str = "auto",
+    ) -> None:  # fmt: skip
         """See ``Family.prepare_training``."""
         import torch
         from diffusers.models.attention_processor import AttnProcessor
 
-        unet = components.unet.to(device)
+        # In its type before it moves: a GPU that has room for it in 16 bits never holds it in 32.
+        unet = components.unet.to(torch_dtype(dtype)).to(device)
         if channels_last:
             unet.to(memory_format=torch.channels_last)
-        if dtype == "bfloat16":
-            unet.to(torch.bfloat16)
-            # The fused attention's bfloat16 backward on a CPU took a quarter of each step; plain attention, whose
-            # memory grows with the square of the tokens, made the whole step 15 % faster.
-            if device == "cpu" and unet.config.sample_size**2 <= _PLAIN_ATTENTION_TOKENS:
-                unet.set_attn_processor(AttnProcessor())
+        if attention == "xformers":
+            use_xformers(unet, torch_dtype(dtype), device)
+        # The fused attention's bfloat16 backward on a CPU took a quarter of each step; plain attention, whose memory
+        # grows with the square of the tokens, made the whole step 15 % faster.
+        small = unet.config.sample_size**2 <= _PLAIN_ATTENTION_TOKENS
+        if attention == "auto" and device == "cpu" and dtype == "bfloat16" and small:
+            unet.set_attn_processor(AttnProcessor())
         if checkpointing:
             unet.enable_gradient_checkpointing()
+        if text_encoders:
+            prepare_text_encoders(components, self.text_components, (), torch_dtype(dtype), device)
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
         """See ``Family.prepare_sampling``; channels last is 13 % faster on a CPU, except for bfloat16."""
@@ -148,18 +158,23 @@ class StableDiffusion:
         for component in self.text_components:
             getattr(components, component).to(device)
 
+    def place_autoencoder(self, components: Any, device: str) -> None:
+        """See ``Family.place_autoencoder``."""
+        components.vae.to(device)
+
     def add_lora(
-        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False
-    ) -> dict[str, Any]:
+        self, components: Any, rank: int, alpha: float, preset: str, seed: int, text_encoders: bool = False,
+        dora: bool = False,
+    ) -> dict[str, Any]:  # fmt: skip
         """See ``Family.add_lora``."""
         targets = [("unet", self.target_suffixes(preset))]
         if text_encoders:
             targets += [(component, TEXT_ATTENTION) for component in self.text_components]
-        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed)
+        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed, dora=dora)
 
-    def fuse(self, components: Any, deltas: dict[str, Any]) -> None:
+    def fuse(self, components: Any, deltas: Mapping[str, Any], magnitudes: Mapping[str, Any] | None = None) -> None:
         """See ``Family.fuse``."""
-        fuse_deltas(components, deltas)
+        fuse_deltas(components, deltas, magnitudes)
 
     def encode_text(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
         """See ``Family.encode_text``."""

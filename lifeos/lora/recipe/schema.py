@@ -131,7 +131,7 @@ class Recipe(Section):
     device: Literal["cpu", "cuda"] = "cpu"
     """Where training runs."""
     dtype: Literal["auto", "float32", "bfloat16", "float16"] = "float32"
-    """Arithmetic of the frozen base; LoRA weights and optimizer stay float32. ``auto`` is bfloat16 where the processor
+    """Arithmetic of the frozen base; LoRA weights and optimizer stay float32. ``auto`` is bfloat16 where the device
     computes it in hardware and float32 elsewhere; what it came to is hashed."""
     full_float16: Switch = False
     """Keep LoRA weights, gradients and optimizer in float16 too."""
@@ -181,7 +181,7 @@ class Recipe(Section):
     @property
     def effective_dtype(self) -> Literal["float32", "bfloat16", "float16"]:
         """``dtype``, or what ``auto`` comes to on this machine."""
-        return "float16" if self.dtype == "float16" else resolve_dtype(self.dtype)
+        return "float16" if self.dtype == "float16" else resolve_dtype(self.dtype, self.device)
 
     @property
     def caches_latents(self) -> bool:

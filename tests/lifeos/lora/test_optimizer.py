@@ -1,11 +1,12 @@
 import math
+import sys
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from lifeos.errors import InputError
-from lifeos.lora.optimizer import build_optimizer, learning_rate_factor
+from lifeos.lora.optimizer import build_optimizer, learning_rate_factor, learning_rates, parameter_groups
 from lifeos.lora.recipe import OptimizerSettings
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -31,9 +32,44 @@ def test_prodigy_has_its_authors_arguments():
     assert not group["safeguard_warmup"]
 
 
-def test_an_optimizer_that_is_not_built_here_is_refused():
-    with pytest.raises(InputError, match="accepted prodigy or adamw, got 'adamw8bit'"):
+def test_adamw8bit_without_its_package_is_refused_in_one_line(monkeypatch):
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    monkeypatch.setitem(sys.modules, "bitsandbytes.optim", None)
+    with pytest.raises(InputError, match=r"bitsandbytes can be imported, got .*; next: lifeos gate pod") as caught:
         build_optimizer(settings(name="adamw8bit"), [])
+    assert "\n" not in str(caught.value)
+
+
+def test_adamw_of_float16_weights_moves_what_has_no_gradient_yet_nowhere():
+    import torch
+
+    weights = [torch.nn.Parameter(torch.ones(3, dtype=torch.float16)) for _ in range(2)]
+    chosen = OptimizerSettings(name="adamw", learning_rate=1e-2, weight_decay=0.0)
+    optimizer = build_optimizer(chosen, weights)
+    weights[0].grad, weights[1].grad = torch.zeros_like(weights[0]), torch.full_like(weights[1], 0.5)
+    optimizer.step()
+    assert weights[0].tolist() == [1.0] * 3
+    assert weights[1].tolist() == pytest.approx([0.99] * 3, abs=1e-3)
+
+
+def test_text_encoders_have_their_own_rate_where_one_is_given():
+    import torch
+
+    parameters = {f"{component}.q.lora_A.weight": torch.nn.Parameter(torch.ones(2)) for component in
+                  ("text_encoder", "text_encoder_2", "unet")}  # fmt: skip
+    text = ("text_encoder", "text_encoder_2")
+    chosen = OptimizerSettings(name="adamw", learning_rate=1e-2, text_encoder_learning_rate=3e-2, weight_decay=0.0)
+    assert learning_rates(chosen) == (1e-2, 3e-2)
+    optimizer = build_optimizer(chosen, parameter_groups(chosen, parameters, text))
+    for each in parameters.values():
+        each.grad = torch.ones(2)
+    optimizer.step()
+    # AdamW's first step is the rate itself, whatever the gradient.
+    moved = {name.split(".")[0]: 1.0 - float(each[0].detach()) for name, each in parameters.items()}
+    assert moved == pytest.approx({"text_encoder": 3e-2, "text_encoder_2": 3e-2, "unet": 1e-2}, rel=1e-4)
+    for same in (OptimizerSettings(name="adamw"), OptimizerSettings(text_encoder_learning_rate=1.0)):
+        assert len(learning_rates(same)) == 1
+        assert parameter_groups(same, parameters, text) == list(parameters.values())
 
 
 @given(st.sampled_from(SCHEDULES), st.integers(2, 60), st.integers(0, 20), st.integers(1, 3))

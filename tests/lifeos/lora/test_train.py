@@ -4,13 +4,15 @@ import numpy as np
 import pytest
 
 from lifeos.errors import InputError
-from lifeos.lora import train
+from lifeos.lora import loss_scale, train
+from lifeos.lora.checkpoint import load_newest_checkpoint
 from lifeos.lora.families import base_hash, get_family
 from lifeos.lora.families.tiny_base import TinyBase
 from lifeos.lora.recipe import OptimizerSettings, Recipe
-from lifeos.lora.recipe.sections import EmaSettings
+from lifeos.lora.recipe.sections import CaptionShuffleSettings, EmaSettings
 from lifeos.lora.safetensors_file import read_header
 from lifeos.lora.train import train_lora
+from lifeos.lora.training_log import read_log
 from lifeos.lora.weights import GATES, inspect_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -111,6 +113,34 @@ def test_a_caption_beyond_the_context_is_refused(recipe, tmp_path, dataset):
         train_lora(recipe.model_copy(update={"dataset": folder}), tmp_path / "x.safetensors", tmp_path / "run")
 
 
+@pytest.mark.parametrize("changes", [{"cache_text": False}, {"train_text_encoder": True}])
+def test_it_is_refused_before_the_first_step_where_text_is_embedded_at_every_step(
+    recipe, tmp_path, dataset, changes
+):
+    import shutil
+
+    folder = tmp_path / "data"
+    shutil.copytree(dataset, folder)
+    (folder / "0004.txt").write_text("zeph " + "red " * 30, encoding="utf-8")
+    with pytest.raises(InputError, match="accepted 20 tokens, got"):
+        train_lora(recipe.model_copy(update={"dataset": folder, **changes}), tmp_path / "x.safetensors",
+                   tmp_path / "run")  # fmt: skip
+    assert read_log(tmp_path / "run") == []
+
+
+def test_text_encoders_learn_from_shuffled_and_dropped_captions(recipe, tmp_path):
+    plain = recipe.model_copy(update={"train_text_encoder": True, "steps": 3, "save_dtype": "float32"})
+    shuffled = plain.model_copy(update={"caption_shuffle": CaptionShuffleSettings(keep_first=0),
+                                        "caption_dropout": 0.4})  # fmt: skip
+    weights = []
+    for number, each in enumerate((plain, shuffled)):
+        result = train_lora(each, tmp_path / f"{number}.safetensors", tmp_path / str(number))
+        report = inspect_lora(result.path, recipe.base, get_family("tiny_base"))
+        assert report.verdicts["weights_effect"].outcome == "passed"
+        weights.append(read_header(result.path).read())
+    assert any(np.any(weights[0][name] != weights[1][name]) for name in weights[0] if name.startswith("text_encoder"))
+
+
 def test_the_min_snr_loss_is_that_of_the_paper(base):
     import torch
     from diffusers import DDPMScheduler
@@ -203,6 +233,95 @@ def test_a_step_takes_the_mean_gradient_of_its_batches(recipe, tmp_path, monkeyp
     for name, array in read_header(tmp_path / "x.safetensors").read().items():
         if ".lora_B." in name:
             assert np.all(array == -(1 + 2) / 2 - (3 + 4) / 2)
+
+
+@pytest.mark.parametrize("full", [False, True], ids=["base in float16", "all in float16"])
+def test_float16_resumes_to_the_same_bytes_with_its_loss_scale(recipe, tmp_path, full, monkeypatch):
+    # A recipe may not ask for it on a processor, where it is slow; the code is the same.
+    recipe = recipe.model_copy(update={"dtype": "float16", "full_float16": full, "ema": EmaSettings(decay=0.5),
+                                       "save_dtype": "float32", "steps": 7})  # fmt: skip
+    monkeypatch.setattr(loss_scale, "_GROWTH_INTERVAL", 3)
+    whole = train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "a")
+    with pytest.raises(KilledError):
+        train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", killed_at(5))
+    kept = load_newest_checkpoint(tmp_path / "b" / "checkpoints", whole.key)
+    assert kept.loss_scale == {"factor": 131072.0, "steps": 1.0}
+    assert {str(each.dtype) for each in kept.parameters.values()} == {"torch.float16" if full else "torch.float32"}
+    with pytest.raises(KilledError):
+        train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", killed_at(7))
+    kept = load_newest_checkpoint(tmp_path / "b" / "checkpoints", whole.key)
+    assert kept.loss_scale == {"factor": 262144.0, "steps": 0.0}
+    resumed = train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b")
+    assert (resumed.resumed_from, resumed.path.read_bytes()) == (6, whole.path.read_bytes())
+    assert read_header(whole.path).metadata["ss_mixed_precision"] == "fp16"
+
+
+def test_an_overflow_lowers_the_loss_scale_and_computes_the_same_step_again(recipe, tmp_path, monkeypatch):
+    recipe = recipe.model_copy(update={"dtype": "float16", "steps": 3, "save_dtype": "float32"})
+    plain = train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "a")
+    scales = []
+
+    def enlarged():
+        scales.append(loss_scale.LossScale(factor=2.0**40))
+        return scales[0]
+
+    monkeypatch.setattr(train, "LossScale", enlarged)
+    again = train_lora(recipe, tmp_path / "y.safetensors", tmp_path / "b")
+    assert scales[0].factor < 2.0**40
+    logs = [read_log(tmp_path / folder) for folder in "ab"]
+    assert [each.step for each in logs[1]] == [1, 2, 3]
+    assert logs[0][0].loss == logs[1][0].loss
+    others = read_header(again.path).read()
+    for name, weight in read_header(plain.path).read().items():
+        np.testing.assert_allclose(weight, others[name], rtol=1e-2, atol=1e-3)
+
+
+def test_gradients_that_overflow_at_any_scale_stop_with_one_line(recipe, tmp_path, monkeypatch):
+    loss = TinyBase.loss
+
+    def overflowing(*arguments, **named):
+        result = loss(*arguments, **named)
+        result.register_hook(lambda gradient: gradient * float("inf"))
+        return result
+
+    monkeypatch.setattr(TinyBase, "loss", overflowing)
+    with pytest.raises(InputError, match=r"overflow without any loss scale at step 1 of 6 .*loss-nan-run-completes"):
+        train_lora(recipe.model_copy(update={"dtype": "float16"}), tmp_path / "x.safetensors", tmp_path / "run")
+
+
+def test_compiling_changes_no_name(recipe, tmp_path):
+    import torch
+
+    recipe = recipe.model_copy(update={"steps": 2})
+    plain = train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "a")
+    # Without the compiler, which took four minutes here and gave the same losses to five digits.
+    with torch.compiler.set_stance("force_eager"):
+        compiled = train_lora(recipe.model_copy(update={"compile": True}), tmp_path / "y.safetensors", tmp_path / "b")
+    weights, others = read_header(plain.path).read(), read_header(compiled.path).read()
+    assert weights.keys() == others.keys()
+    assert all(np.array_equal(weights[name], others[name]) for name in weights)
+
+
+@pytest.mark.parametrize(("changes", "sent_away"), [
+    ({}, []), ({"offload": True}, ["place_autoencoder", "place_text_encoders"]),
+    ({"offload": True, "cache_latents": False}, ["place_text_encoders"]),
+    ({"offload": True, "train_text_encoder": True}, ["place_autoencoder"]),
+])  # fmt: skip
+def test_offload_sends_away_what_no_step_asks_for(recipe, tmp_path, monkeypatch, changes, sent_away):
+    events = []
+    for name in ("place_autoencoder", "place_text_encoders", "encode_images", "encode_text", "prepare_training"):
+        whole = getattr(TinyBase, name)
+
+        def watched(*arguments, name=name, whole=whole, **named):
+            events.append(name)
+            return whole(*arguments, **named)
+
+        monkeypatch.setattr(TinyBase, name, watched)
+    train_lora(recipe.model_copy(update={"steps": 1, **changes}), tmp_path / "x.safetensors", tmp_path / "run")
+    before = events[: events.index("prepare_training")]
+    assert before[:2] == ["place_autoencoder", "place_text_encoders"]
+    assert [event for event in before[2:] if event.startswith("place_")] == sent_away
+    assert before[len(before) - len(sent_away) :] == sent_away
 
 
 def test_out_must_be_safetensors(recipe: Recipe, tmp_path):

@@ -169,3 +169,38 @@ def test_a_large_rank_is_inspected_whole(base, write_lora):
     path = write_lora(rank=230)
     assert path.stat().st_size > 5_000_000
     assert not failing(inspect_lora(path, base, FAMILY))
+
+
+def with_magnitudes(names):
+    """Edit that gives modules whose name holds one of ``names`` the magnitude 1."""
+
+    def edit(tensors):
+        stems = {key.removesuffix(".lora_B.weight"): array.shape[0] for key, (_, array) in tensors.items()
+                 if key.endswith(".lora_B.weight") and any(name in key for name in names)}  # fmt: skip
+        return {**tensors, **{f"{stem}.lora_magnitude_vector": ("F32", np.ones(out, np.float32))
+                              for stem, out in stems.items()}}
+
+    return edit
+
+
+@pytest.mark.parametrize(("names", "declared", "failed"), [
+    (["unet"], True, False), (["unet"], False, False), ([], False, False), (["to_q"], False, True), ([], True, True),
+])
+def test_a_dora_has_a_magnitude_in_every_module_of_a_component(base, write_lora, names, declared, failed):
+    adapter = {"unet.r": 2, "unet.lora_alpha": 2, **({"unet.use_dora": True} if declared else {})}
+    lora = write_lora(preset="attention", edit=with_magnitudes(names),
+                      metadata={"lora_adapter_metadata": json.dumps(adapter)})  # fmt: skip
+    report = inspect_lora(lora, base, FAMILY)
+    assert failing(report) == ({"weights_keys"} if failed else set())
+    if failed:
+        assert "have no magnitude, first unet." in report.verdicts["weights_keys"].reason
+
+
+def test_a_dora_whose_direction_is_unchanged_is_dead(base, write_lora):
+    def edit(tensors):
+        return change("mid_block.attentions.0.transformer_blocks.0.attn1.to_q.lora_B", np.zeros_like)(
+            with_magnitudes(["unet"])(tensors)
+        )
+
+    report = inspect_lora(write_lora(preset="attention", edit=edit), base, FAMILY)
+    assert failing(report) == {"weights_effect"}

@@ -7,10 +7,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from evals.atomic import write_bytes
 from lifeos.errors import InputError
 from lifeos.lora.families import FAMILIES, get_family
 from lifeos.lora.families.random_base import write_flux, write_stable_diffusion_3
 from lifeos.lora.recipe import Recipe
+from lifeos.lora.safetensors_file import encode, read_header
 from lifeos.lora.sample import sample_plan
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 from lifeos.lora.store import ImageStore
@@ -88,9 +90,14 @@ def recipe_for(family, base, dataset, **changes):
     })  # fmt: skip
 
 
+TEXT = {"train_text_encoder": True,
+        "optimizer": {"name": "adamw", "learning_rate": 3e-2, "text_encoder_learning_rate": 6e-2}}  # fmt: skip
+
+
+@pytest.mark.parametrize("changes", [{}, TEXT, {"dora": True}], ids=["denoiser", "text", "dora"])
 @pytest.mark.parametrize("family", FAMILIES)
 def test_a_killed_training_ends_in_the_same_bytes_and_what_was_saved_is_what_is_sampled(
-    bases, small_dataset, family, plain_pipeline, tmp_path
+    bases, small_dataset, family, changes, plain_pipeline, tmp_path
 ):
     class KilledError(Exception):
         pass
@@ -99,7 +106,7 @@ def test_a_killed_training_ends_in_the_same_bytes_and_what_was_saved_is_what_is_
         if stage == "training" and done == 3:
             raise KilledError
 
-    recipe = recipe_for(family, bases[family], small_dataset)
+    recipe = recipe_for(family, bases[family], small_dataset, **changes)
     whole = train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "a")
     with pytest.raises(KilledError):
         train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", killed)
@@ -141,6 +148,44 @@ def test_text_encoders_learn_where_something_reads_them(bases, family):
     ups = {name.removesuffix(".lora_B.weight"): each for name, each in parameters.items() if ".lora_B." in name}
     still = {name for name, each in ups.items() if each.grad is None or float(each.grad.abs().max()) == 0.0}
     assert still == kind.may_be_dead(kind.modules(bases[family])) & trained
+
+
+@pytest.mark.parametrize("family", ["sd15", "flux"])
+def test_a_file_without_the_text_encoders_it_trained_is_told_and_draws_something_else(
+    bases, small_dataset, family, tmp_path
+):
+    base, kind = bases[family], get_family(family)
+    trained = train_lora(recipe_for(family, base, small_dataset, **TEXT), tmp_path / "x.safetensors", tmp_path / "run")
+    container = read_header(trained.path)
+    kept = {name: ("F32", array) for name, array in container.read().items() if not name.startswith("text_encoder")}
+    write_bytes(tmp_path / "cut.safetensors", encode(kept, container.metadata))
+    verdict = inspect_lora(tmp_path / "cut.safetensors", base, kind).verdicts["weights_keys"]
+    assert verdict.outcome == "failed"
+    assert "first text_encoder.text_model.encoder.layers.0" in verdict.reason
+    plan = plan_for(family, strength=4.0)
+    images = [ours(plan, base, tmp_path / name, tmp_path / "s") for name in ("x.safetensors", "cut.safetensors")]
+    assert np.abs(images[0] - images[1]).max() > 2
+
+
+@pytest.mark.parametrize("family", ["sdxl", "sd3", "flux"])
+def test_text_encoders_learn_in_bfloat16_beside_a_t5_that_keeps_its_type(bases, small_dataset, family, tmp_path):
+    import torch
+
+    kind = get_family(family)
+    recipe = recipe_for(family, bases[family], small_dataset, **TEXT, dtype="bfloat16", steps=2)
+    train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
+    report = inspect_lora(tmp_path / "x.safetensors", bases[family], kind)
+    assert report.verdicts["weights_effect"].outcome == "passed"
+    components = kind.load(bases[family])
+    kind.prepare_training(components, "bfloat16", False, text_encoders=True)
+    assert components.text_encoder.dtype == torch.bfloat16
+    t5 = {"sd3": "text_encoder_3", "flux": "text_encoder_2"}.get(family)
+    if t5 is not None:
+        assert getattr(components, t5).dtype == torch.float32
+        tokens = kind.tokenize(components, ["red"])
+        exact = kind.encode_text(components, ["red"])["states"]
+        with torch.autocast("cpu", dtype=torch.bfloat16):
+            assert torch.equal(kind.embed_text(components, tokens)["states"][:, -64:], exact[:, -64:])
 
 
 @pytest.mark.parametrize("family", ["sd3", "flux"])

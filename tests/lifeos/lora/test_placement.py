@@ -1,0 +1,63 @@
+"""What is refused where it cannot run, and that everything asked of a device is asked in one place."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from lifeos.errors import InputError
+from lifeos.lora.placement import Placement, compiling, place
+from lifeos.lora.recipe import Recipe
+from lifeos.lora.train import train_lora
+
+pytestmark = pytest.mark.filterwarnings("ignore")
+
+ROOT = Path(__file__).parents[3]
+
+
+def test_a_gpu_that_is_not_there_is_told_before_anything_is_loaded(recipe, tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    asked = Recipe.model_validate({**recipe.model_dump(), "device": "cuda"})
+    with pytest.raises(InputError, match="accepted a machine with a GPU that PyTorch sees, got none") as caught:
+        train_lora(asked, tmp_path / "x.safetensors", tmp_path / "run")
+    assert "\n" not in str(caught.value)
+    assert not list((tmp_path / "run").iterdir())
+
+
+def test_a_processor_loads_float32_and_a_gpu_what_it_computes_in(recipe):
+    assert place(recipe.model_copy(update={"dtype": "bfloat16"})).load_dtype == "float32"
+    assert Placement("cuda", "bfloat16", offload=False).load_dtype == "bfloat16"
+
+
+@pytest.mark.parametrize(("dtype", "expected"), [("float32", "float32"), ("bfloat16", "bfloat16"),
+                                                 ("float16", "float16")])
+def test_a_forward_pass_computes_in_the_type_of_the_recipe(dtype, expected):
+    import torch
+
+    with Placement("cpu", dtype, offload=False).autocast():
+        assert str((torch.ones(2, 2) @ torch.ones(2, 2)).dtype) == f"torch.{expected}"
+
+
+def test_a_compiler_that_fails_is_one_line():
+    import torch
+
+    def broken(*_):
+        raise RuntimeError("no compiler\nat all")
+
+    compiled = torch.compile(lambda tensor: tensor + 1, backend=broken)
+    said = r"works, got BackendCompilerFailed: .*no compiler at all"
+    with pytest.raises(InputError, match=said) as caught, compiling(True):
+        compiled(torch.ones(1))
+    assert "\n" not in str(caught.value)
+    assert str(caught.value).endswith("next: compile = false in the recipe")
+    with pytest.raises(ValueError, match="another"), compiling(True):
+        raise ValueError("another")
+
+
+def test_training_asks_for_a_device_in_one_place():
+    training = [ROOT / "lifeos" / "lora" / f"{name}.py" for name in
+                ("train", "conditioning", "optimizer", "checkpoint", "loss_scale", "training_inputs")]  # fmt: skip
+    for path in training:
+        assert not re.search(r"torch\.cuda|\.cuda\(|autocast\(\"", path.read_text(encoding="utf-8")), path.name
