@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import Literal, get_args
 
+from lifeos.lora.families.component_files import published_name
 from lifeos.lora.key_maps import Layer
 
 KeyFormat = Literal["diffusers", "peft", "kohya", "comfyui"]
@@ -199,4 +200,7 @@ class _Places:
         if old:
             projection = old["projection"]
             stem = f"{old['stem']}.{'to_out.0' if projection == 'to_out' else projection}"
-        return key_format, Layer(stem.split(".", 1)[1], (stem,)), part
+        component, inner = stem.split(".", 1)
+        # diffusers writes what transformers calls its modules, and CLIP's lost their "text_model." in transformers 5.6.
+        inner = published_name(component, inner)
+        return key_format, Layer(inner, (f"{component}.{inner}",)), part

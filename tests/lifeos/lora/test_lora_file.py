@@ -5,6 +5,7 @@ import pytest
 
 from lifeos.lora.families import get_family
 from lifeos.lora.lora_file import read_lora
+from lifeos.lora.safetensors_file import encode
 
 pytestmark = pytest.mark.filterwarnings("ignore")  # the base is built by torch and friends
 
@@ -52,3 +53,18 @@ def test_a_magnitude_is_not_left_out_in_silence(base, write_lora):
     module = read_lora(lora, FAMILY, FAMILY.modules(base)).modules[LINEAR]
     with pytest.raises(ValueError, match="got a magnitude"):
         module.delta()
+
+
+@pytest.mark.parametrize("prefix", ["", "text_model."])
+def test_text_encoders_are_found_by_both_names_of_their_modules(base, tmp_path, prefix):
+    """diffusers 0.42.1 beside transformers 5.6 writes the first; everything before, and kohya, the second."""
+    family = get_family("tiny_base")
+    module = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
+    shape = family.modules(base)[module]
+    stem = f"text_encoder.{prefix}encoder.layers.0.self_attn.q_proj"
+    tensors = {f"{stem}.lora_A.weight": ("F32", np.ones((2, shape[1]), np.float32)),
+               f"{stem}.lora_B.weight": ("F32", np.ones((shape[0], 2), np.float32))}
+    path = tmp_path / "flat.safetensors"
+    path.write_bytes(encode(tensors, {}))
+    read = read_lora(path, family, family.modules(base))
+    assert (list(read.modules), read.keys.unknown, read.keys.formats) == ([module], (), ("diffusers",))
