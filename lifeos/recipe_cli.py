@@ -18,23 +18,19 @@ SHOW_SCHEMA = "lifeos.recipe/1"
 def show(
     recipe: Annotated[Path, typer.Argument(help="Training recipe.", metavar="RECIPE.toml")], as_json: Json = False
 ) -> int:
-    """Print a recipe with every default filled in, its hash, and what training does not carry out yet."""
+    """Print a recipe with every default filled in, and its hash."""
     from lifeos.lora.recipe import read_recipe, recipe_toml
     from lifeos.lora.recipe.schema import OFF_BY_A_WORD
-    from lifeos.lora.recipe_support import unsupported
 
     read = read_recipe(recipe)
     values = {**read.model_dump(mode="json"), "alpha": read.effective_alpha}
     values["optimizer"]["learning_rate"] = read.optimizer.base_learning_rate
-    lines = unsupported(read)
     if as_json:
-        answer = {"schema": SHOW_SCHEMA, "hash": read.content_hash, "recipe": values, "unsupported": lines}
+        answer = {"schema": SHOW_SCHEMA, "hash": read.content_hash, "recipe": values}
         print(json.dumps(answer, allow_nan=False))
         return 0
     written = {key: "none" if value is None and key in OFF_BY_A_WORD else value for key, value in values.items()}
     print(recipe_toml(written, [f"hash {read.content_hash}"]), end="")
-    for line in lines:
-        print(f"# not carried out yet: {_printable(line)}")
     return 0
 
 

@@ -31,8 +31,7 @@ def train_once(
         begun: told the run's folder before anything is done there.
 
     Raises:
-        InputError: what ``train_lora`` raises, how the child ended without a result, or the recipe asks for what
-            training does not carry out.
+        InputError: what ``train_lora`` raises, or how the child ended without a result.
     """
     inputs = read_inputs(recipe, None if watch is None else watch.identity)
     folder = run_folder_for(artifacts, inputs).resolve()

@@ -9,7 +9,6 @@ from lifeos.errors import InputError
 from lifeos.lora.dataset import Example, dataset_hash, read_examples
 from lifeos.lora.families import base_hash, get_family
 from lifeos.lora.recipe import Recipe
-from lifeos.lora.recipe_support import require_supported
 
 TRAINING_REVISION = 1
 """Raised when a change of this code changes the weights that come out."""
@@ -41,10 +40,9 @@ def read_inputs(recipe: Recipe, watch: str | None = None) -> TrainingInputs:
         watch: ``Watcher.identity`` of whoever looks on; enters the key where looking may end the run. None: nobody.
 
     Raises:
-        InputError: dataset, base or family cannot be used, the preset finds no module in the base, the recipe asks for
-            what training does not carry out, or for looks that nobody takes.
+        InputError: dataset, base or family cannot be used, the preset finds no module in the base, or the recipe asks
+            for looks that nobody takes.
     """
-    require_supported(recipe)
     if recipe.sample_every is not None and watch is None:
         raise InputError(f"recipe: accepted sample_every = {recipe.sample_every} with a persona that judges the "
                          "samples, got none; next: lifeos retrain-lora RECIPE -o OUT --persona FOLDER")

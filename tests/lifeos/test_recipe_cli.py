@@ -32,7 +32,6 @@ def test_show_fills_in_every_default(capsys):
     assert cli.main(["recipe", "show", str(DEMO), "--json"]) == 0
     answer = json.loads(capsys.readouterr().out)
     assert (answer["schema"], answer["hash"]) == ("lifeos.recipe/1", read_recipe(DEMO).content_hash)
-    assert answer["unsupported"] == []
 
 
 @pytest.mark.parametrize("more", ["", 'min_snr_gamma = "none"\ngradient_clip = "none"\n', 'family = "flux"\n',

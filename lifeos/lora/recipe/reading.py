@@ -11,7 +11,6 @@ from pydantic import BaseModel, ValidationError
 from lifeos.errors import InputError
 from lifeos.lora.families.base_location import locate_base, refuse_base
 from lifeos.lora.recipe.schema import Recipe
-from lifeos.lora.recipe_support import require_supported
 from lifeos.settings import load_project
 
 
@@ -26,11 +25,9 @@ def load_recipe(path: Path, root: Path | None = None) -> Recipe:
         root: of the checkout whose data folder holds converted bases; default this one.
 
     Raises:
-        InputError: what ``read_recipe`` raises, a folder that the recipe names is nowhere, its base is not ready, or it
-            asks for something that training does not carry out.
+        InputError: what ``read_recipe`` raises, a folder that the recipe names is nowhere, or its base is not ready.
     """
     recipe = read_recipe(path)
-    require_supported(recipe, str(path))
     found: dict[str, Any] = {
         "base": find_base(Path(path), recipe.base, root), "dataset": find_folder(Path(path), recipe.dataset, "dataset")
     }  # fmt: skip

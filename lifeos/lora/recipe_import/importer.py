@@ -33,7 +33,6 @@ from lifeos.lora.recipe_import.tables import (
     nearest,
     typed,
 )
-from lifeos.lora.recipe_support import unsupported
 
 _REQUIRED = {
     "base": "no argument names the base model",
@@ -260,7 +259,7 @@ def _finish(report: Report, values: dict[str, Any], out: Path) -> None:
     except InputError as error:
         report.problem = str(error)
         return
-    report.text, report.hash, report.unsupported = text, recipe.content_hash, unsupported(recipe)
+    report.text, report.hash = text, recipe.content_hash
 
 
 def _nested(fields: Mapping[str, Any]) -> dict[str, Any]:

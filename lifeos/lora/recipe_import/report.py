@@ -42,7 +42,6 @@ class Report:
         missing: keys that only a person can say, and why.
         set: keys that the person said.
         problem: why the recipe cannot be read as it stands; empty where it can.
-        unsupported: what training does not carry out yet.
         text: the recipe's file; None where something is missing or a problem.
         hash: the recipe's content hash; None likewise.
     """
@@ -55,7 +54,6 @@ class Report:
     missing: dict[str, str] = field(default_factory=dict)
     set: dict[str, Any] = field(default_factory=dict)
     problem: str = ""
-    unsupported: list[str] = field(default_factory=list)
     text: str | None = None
     hash: str | None = None
 
@@ -66,7 +64,7 @@ class Report:
 
     def to_json(self, recipe: str | None) -> dict[str, Any]:
         """Return the report as JSON; ``recipe`` is where the recipe was written, None where it was not."""
-        kept = ("source", "script", "missing", "set", "problem", "unsupported", "hash")
+        kept = ("source", "script", "missing", "set", "problem", "hash")
         return {
             "schema": SCHEMA, "recipe": recipe, "faithful": self.is_faithful,
             **{name: getattr(self, name) for name in kept},
@@ -89,7 +87,6 @@ class Report:
             said.append(f"not mapped, {words[left.matters]}: {_name(left.argument)}{value}: {left.reason}")
         said += [f"you said    {key} = {_said(value)}" for key, value in self.set.items()]
         said += [f"missing     {key}: {why}; next: --set {key}=VALUE" for key, why in self.missing.items()]
-        said += [f"not carried out yet: {line}" for line in self.unsupported]
         if self.problem:
             said.append(f"refused     {self.problem}")
         return said

@@ -10,7 +10,6 @@ import pytest
 
 from lifeos.lora.recipe import Recipe, recipe_keys
 from lifeos.lora.recipe.reading import section_of
-from lifeos.lora.recipe_support import PENDING
 from tests.lifeos.lora.recipe.test_contradictions import CASES, MORE
 
 PAGE = Path(__file__).resolve().parents[4] / "docs" / "recipe.md"
@@ -93,10 +92,3 @@ def test_every_contradiction_is_told():
     assert all(any(set(fields) <= row for row in rows) for fields in told)
     assert all(any(row >= set(fields) for fields in told) for row in rows)
     assert set().union(*rows) <= set(recipe_keys())
-
-
-def test_what_training_does_not_carry_out_is_told():
-    section = TEXT[TEXT.index("## Not carried out yet") :].split("\n## ")[0]
-    named = set(re.findall(r"`([a-z0-9_.]+)`", section))
-    assert {row.field for row in PENDING} <= named
-    assert named & set(recipe_keys()) == {row.field for row in PENDING}

@@ -1,9 +1,10 @@
+import ast
 import json
 
 import pytest
 from pydantic import ValidationError
 
-from lifeos.lora.recipe import Recipe, load_recipe
+from lifeos.lora.recipe import Recipe, load_recipe, recipe_keys
 from lifeos.lora.safetensors_file import read_header
 from lifeos.settings import project_root
 
@@ -146,3 +147,20 @@ def test_shipped_loras_carry_the_hash_that_their_recipe_has_today(path):
 def test_the_shipped_recipe_can_be_trained():
     assert load_recipe(project_root() / "personas" / "pistachio" / "recipe.toml").trigger == "pstch"
     assert len(SHIPPED) >= 4
+
+
+def test_every_key_is_read_by_code_outside_the_schema():
+    """A key that only the schema knows would be accepted and ignored."""
+    code = project_root() / "lifeos"
+    sources = [path for path in code.rglob("*.py") if not {"recipe", "recipe_import"} & set(path.parts)]
+    read = {node.attr for path in sources for node in ast.walk(ast.parse(path.read_text("utf-8")))
+            if isinstance(node, ast.Attribute)}  # fmt: skip
+    # These are read through a property of the schema.
+    through = {
+        "alpha": "effective_alpha", "threads": "effective_threads", "dtype": "effective_dtype", "name": "title",
+        "cache_latents": "caches_latents", "cache_text": "caches_text", "learning_rate": "base_learning_rate",
+        "min_side": "effective_min_side", "max_side": "effective_max_side", "face_models": "detector_folder",
+    }  # fmt: skip
+    ignored = {key for key in recipe_keys() if through.get(key.rsplit(".", 1)[-1], key.rsplit(".", 1)[-1]) not in read}
+    # This one a person says to the schema's own rules.
+    assert ignored == {"optimizer.learning_rate_is_deliberate"}
