@@ -17,6 +17,7 @@ from lifeos import (
     compare_cli,
     convert_cli,
     history_cli,
+    known_failures_cli,
     mend_cli,
     recipe_cli,
     report_cli,
@@ -50,6 +51,7 @@ app.add_typer(pods_cli.app, name="pod")
 app.add_typer(recipe_cli.app, name="recipe")
 app.add_typer(base_cli.app, name="base")
 app.add_typer(agent_cli.app, name="agent")
+app.add_typer(known_failures_cli.app, name="known-failures")
 app.add_typer(hooks_cli.app, name="hooks")
 
 
@@ -95,6 +97,7 @@ def gate(
     ] = None,
     pod: Annotated[str | None, typer.Option(help="Kind of pod to assume.", metavar="NAME")] = None,
     requirements: Annotated[str | None, typer.Option(help="Requirements of the pod.", metavar="FILE")] = None,
+    training_log: Annotated[str | None, typer.Option(help="Log of the training.", metavar="FILE")] = None,
     history: History = None,
     artifacts: Annotated[str | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
     record: Annotated[bool, typer.Option("--record", help="Record a run of phase cheap too.")] = False,
@@ -119,6 +122,7 @@ def gate(
         "champion": champion,
         "pod": pod,
         "requirements": requirements,
+        "training-log": training_log,
         "history": history,
         "artifacts": artifacts,
     }

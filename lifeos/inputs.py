@@ -17,6 +17,7 @@ SHARED_OPTIONS: tuple[tuple[str, str], ...] = (
     ("champion", "promoted LoRA to compare with, or 'none'; default: what the persona names"),
     ("pod", "kind of pod that the predeploy gates assume"),
     ("requirements", "requirements file of the pod"),
+    ("training-log", "log of the training, of any trainer, to look for known failures in"),
     ("history", "history file that a finished run is appended to"),
 )
 
@@ -26,6 +27,7 @@ class Inputs:
     """The declared inputs of one run; paths are absolute.
 
     At most one of ``lora``, ``images`` and ``recipe`` is set. ``champion`` is None where the persona decides.
+    ``training_log`` is None where none was named.
     """
 
     project: Project
@@ -39,6 +41,7 @@ class Inputs:
     requirements: Path
     history: Path
     artifacts: Path
+    training_log: Path | None = None
 
 
 def read_inputs(options: dict[str, Any], project: Project | None = None) -> Inputs:
@@ -74,9 +77,10 @@ def read_inputs(options: dict[str, Any], project: Project | None = None) -> Inpu
         requirements=place("requirements"),
         history=place("history"),
         artifacts=place("artifacts"),
+        training_log=optional("training-log"),
     )
-    for name in ("lora", "recipe", "policy", "requirements"):
-        _must_exist(name, getattr(inputs, name), name in given, is_folder=False)
+    for name in ("lora", "recipe", "policy", "requirements", "training-log"):
+        _must_exist(name, getattr(inputs, name.replace("-", "_")), name in given, is_folder=False)
     for name in ("images", "persona"):
         _must_exist(name, getattr(inputs, name), name in given, is_folder=True)
     if inputs.champion not in (None, "none"):
@@ -135,6 +139,8 @@ def declared_needs(inputs: Inputs, phase: str) -> frozenset[str]:
         declared.add("recipe")
     if phase == "release":
         declared |= _needs_of_persona(inputs)
+    if inputs.training_log is not None:
+        declared.add("training_log")
     if inputs.pod:
         declared.add("pod")
     if inputs.project.settings.budget:

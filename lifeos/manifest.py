@@ -11,6 +11,8 @@ from lifeos.settings import project_root, read_toml, validation_line
 
 Phase = Literal["cheap", "predeploy", "pod", "release"]
 PHASES: tuple[Phase, ...] = ("cheap", "predeploy", "pod", "release")
+KNOWN_FAILURE = "known_failure"
+"""The one test in gates/ that is no gate: each of its nodes belongs to the gate that its entry names."""
 Need = Literal[
     "lora", "recipe", "images", "champion", "training_log", "clip", "gpu", "pod", "xformers", "bitsandbytes",
     "insightface", "training_smoke", "budget", "second_faces",

@@ -11,14 +11,16 @@ import pytest
 from evals.verdict import Outcome, Verdict
 from lifeos.errors import InputError
 from lifeos.inputs import SHARED_OPTIONS, Inputs, declared_needs, read_inputs
-from lifeos.manifest import PHASES, Manifest, default_manifest, load_manifest, missing_needs
+from lifeos.manifest import KNOWN_FAILURE, PHASES, Manifest, default_manifest, load_manifest, missing_needs
+from lifeos.progress import progress_writer
 
 if TYPE_CHECKING:
+    from lifeos.known_failures.given import Given
     from lifeos.persona import Persona
     from lifeos.release import Release
 
 REPORT_FILE, PROGRESS_FILE = "report.jsonl", "progress.jsonl"
-VERDICT_PROPERTY = "verdict"
+VERDICT_PROPERTY, GATE_PROPERTY = "verdict", "gate"
 _PREFIX = "test_"
 
 
@@ -66,6 +68,8 @@ def pytest_runtest_setup(item: pytest.Item) -> None:
     """Skip a gate whose needs were not declared, before any fixture of it is built."""
     gate = gate_id(item)
     row = _manifest(item.config).row(gate) if gate is not None else None
+    if gate is not None:
+        item.user_properties.append((GATE_PROPERTY, gate))
     if row is None:
         return
     phases = [phase for phase in PHASES if item.get_closest_marker(phase)]
@@ -86,9 +90,13 @@ def pytest_runtest_call(item: pytest.Item) -> Generator[None, None, None]:
 
 
 def gate_id(item: pytest.Item) -> str | None:
-    """Return the gate id of a test item, or None when it is no gate."""
+    """Return the gate id of a test item, or None when it is no gate; of a known failure, the gate that it blocks."""
     name = getattr(item, "originalname", None) or item.name
-    return name.removeprefix(_PREFIX) if item.path.name.startswith("gate_") and name.startswith(_PREFIX) else None
+    if not (item.path.name.startswith("gate_") and name.startswith(_PREFIX)):
+        return None
+    if name == _PREFIX + KNOWN_FAILURE:
+        return str(item.callspec.params["entry"].gate)  # type: ignore[attr-defined]
+    return name.removeprefix(_PREFIX)
 
 
 @pytest.fixture(scope="session")
@@ -112,18 +120,19 @@ def persona(inputs: Inputs) -> "Persona":
 
 
 @pytest.fixture(scope="session")
-def release(inputs: Inputs, pytestconfig: pytest.Config) -> "Release":
+def release(pytestconfig: pytest.Config) -> "Release":
     """The release walked once for all workers: verdicts by gate id; a failed walk leaves each not evaluated."""
-    from lifeos.release import obtain_release
+    return _release(pytestconfig)
+
+
+@pytest.fixture(scope="session")
+def given(inputs: Inputs, pytestconfig: pytest.Config) -> "Given":
+    """The declared inputs as known failures are looked for in them, each opened when first asked for."""
+    from lifeos.known_failures.given import Given
 
     folder = pytestconfig.getoption("lifeos_invocation")
-    return obtain_release(
-        inputs,
-        attempt=_attempt(pytestconfig),
-        run_id=_run_id(folder) or _attempt(pytestconfig),
-        progress_file=Path(folder) / PROGRESS_FILE if folder is not None else None,
-        engine=pytestconfig.getoption("lifeos_engine"),
-    )
+    progress = progress_writer(None if folder is None else Path(folder) / PROGRESS_FILE)
+    return Given(inputs, release=lambda: _release(pytestconfig), progress=progress)
 
 
 @pytest.fixture
@@ -166,11 +175,13 @@ class ReportWriter:
         file = report.nodeid.split("::", 1)[0].replace("\\", "/").rsplit("/", 1)[-1]
         if not (file.startswith("gate_") and name.startswith(_PREFIX)):
             return
+        gates = [str(value) for key, value in report.user_properties if key == GATE_PROPERTY]
         verdicts = [value for key, value in report.user_properties if key == VERDICT_PROPERTY]
         self._write(
             {
                 "event": "gate",
-                "gate": name.removeprefix(_PREFIX),
+                "gate": gates[-1] if gates else name.removeprefix(_PREFIX),
+                "known_failure": name == _PREFIX + KNOWN_FAILURE,
                 "node": report.nodeid,
                 "when": report.when,
                 "outcome": report.outcome,
@@ -200,6 +211,7 @@ _INPUTS = pytest.StashKey[Inputs]()
 _MANIFEST = pytest.StashKey[Manifest]()
 _DECLARED = pytest.StashKey[dict[str, frozenset[str]]]()
 _ATTEMPT = pytest.StashKey[str]()
+_RELEASE = pytest.StashKey["Release"]()
 
 
 def _inputs(config: pytest.Config) -> Inputs:
@@ -220,6 +232,21 @@ def _declared(config: pytest.Config, phase: str) -> frozenset[str]:
     if phase not in known:
         known[phase] = declared_needs(_inputs(config), phase)
     return known[phase]
+
+
+def _release(config: pytest.Config) -> "Release":
+    from lifeos.release import obtain_release
+
+    if _RELEASE not in config.stash:
+        folder = config.getoption("lifeos_invocation")
+        config.stash[_RELEASE] = obtain_release(
+            _inputs(config),
+            attempt=_attempt(config),
+            run_id=_run_id(folder) or _attempt(config),
+            progress_file=Path(folder) / PROGRESS_FILE if folder is not None else None,
+            engine=config.getoption("lifeos_engine"),
+        )
+    return config.stash[_RELEASE]
 
 
 def _attempt(config: pytest.Config) -> str:

@@ -41,10 +41,11 @@ REPRO_TOLERANCE = 0.005
 
 @dataclass(frozen=True)
 class Release:
-    """A walked release: verdicts by gate id, or why there is none."""
+    """A walked release: verdicts by gate id, or why there is none; ``folder`` holds what was measured."""
 
     verdicts: Mapping[str, Verdict]
     missing: str
+    folder: Path | None = None
 
     def verdict(self, gate: str) -> Verdict:
         """Return the verdict of a gate; not evaluated when the release gave none."""
@@ -77,7 +78,7 @@ def obtain_release(
     except InputError as error:
         return Release({}, str(error))
     verdicts = {gate: Verdict.from_json(row) for gate, row in result["verdicts"].items()}
-    return Release(verdicts, "the release judged no such gate")
+    return Release(verdicts, "the release judged no such gate", described.folder)
 
 
 def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:

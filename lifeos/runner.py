@@ -178,7 +178,7 @@ def _invocation(inputs: Inputs, phase: str, started: datetime, given: str | None
 
     folder = inputs.artifacts / "invocations"
     folder.mkdir(parents=True, exist_ok=True)
-    named = {name: str(getattr(inputs, name)) for name, _ in SHARED_OPTIONS}
+    named = {name: str(getattr(inputs, name.replace("-", "_"))) for name, _ in SHARED_OPTIONS}
     identity = hash_json([phase, named, *([] if given is None else [given])])[:32]
     open_run = folder / f"{identity}.json"
     attempt = folder / uuid.uuid4().hex

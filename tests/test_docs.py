@@ -42,7 +42,7 @@ def test_every_gate_says_what_it_proves_in_one_line():
 def test_the_command_line_knows_every_shared_option():
     source = (ROOT / "lifeos" / "cli.py").read_text(encoding="utf-8")
     for name, meaning in SHARED_OPTIONS:
-        assert re.search(rf"\b{name}: ", source) or name == "history", name
+        assert re.search(rf"\b{name.replace('-', '_')}: ", source) or name == "history", name
         assert meaning
 
 

@@ -68,8 +68,9 @@ def _prodigy(recipe: "Recipe") -> _Found:
     # Seen: at 1e-4, as left over from AdamW, 400 toy steps moved no weight.
     if rate != 1.0 and not optimizer.learning_rate_is_deliberate:
         yield ("optimizer.learning_rate", "optimizer.name"), (
-            f"Prodigy multiplies its own step size by the learning rate, and at {rate:g} it may never leave its start; "
-            "drop learning_rate and set d_coefficient, or say learning_rate_is_deliberate = true")  # fmt: skip
+            f"Prodigy multiplies its own step size by the learning rate, and at {rate:g} it may never leave its start "
+            "(known failure prodigy-lr-not-one); drop learning_rate and set d_coefficient, or say "
+            "learning_rate_is_deliberate = true")  # fmt: skip
     # Seen: in float16 d stayed at 1e-6 for 400 toy steps and every lora_B at 0.
     if recipe.full_float16:
         yield ("full_float16", "optimizer.name"), (

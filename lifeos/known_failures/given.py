@@ -1,0 +1,145 @@
+"""What a run handed in, each thing opened once, by whichever detector asks for it first."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from lifeos.errors import InputError
+from lifeos.inputs import Inputs
+from lifeos.progress import Progress, silent
+
+if TYPE_CHECKING:
+    from lifeos.known_failures.samples import Samples
+    from lifeos.lora.dataset_lint.lint import DatasetLint
+    from lifeos.lora.lora_file import LoraFile
+    from lifeos.lora.recipe import Recipe
+    from lifeos.lora.training_text import TrainingText
+    from lifeos.lora.weights import WeightsReport
+    from lifeos.persona import Persona
+    from lifeos.pods.dependencies import DependencyReport
+    from lifeos.pods.probe.gates import PodMachine
+    from lifeos.pods.spec import Pod
+    from lifeos.release import Release
+
+
+@dataclass(frozen=True)
+class Given:
+    """The inputs of one run as detectors see them: a detector's parameters are names of what stands here.
+
+    Every property raises ``InputError`` where its thing cannot be read.
+
+    Args:
+        inputs: the declared inputs.
+        offline: ask no package index.
+        release: gives the walked release; None measures the finished images that were handed in.
+        on: the machine of phase pod; default: this one.
+        progress: called with (stage, done, total) while images are looked at.
+    """
+
+    inputs: Inputs
+    offline: bool = False
+    release: "Callable[[], Release] | None" = None
+    on: "PodMachine | None" = None
+    progress: Progress = field(default=silent)
+
+    @cached_property
+    def pod(self) -> "Pod":
+        """The kind of pod that was named."""
+        from lifeos.pods.spec import load_pod
+
+        if not self.inputs.pod:
+            raise InputError("--pod: accepted a kind of pod, got none; next: lifeos pods")
+        return load_pod(self.inputs.pod, self.inputs.project.root)
+
+    @cached_property
+    def requirements(self) -> "DependencyReport":
+        """What the pod would install, judged for that pod."""
+        from lifeos.pods.dependencies import judge_dependencies, judged_file
+
+        path = judged_file(self.inputs.requirements, self.pod.name)
+        cache = self.inputs.artifacts / "pods"
+        return judge_dependencies(path, self.pod, cache=cache, offline=self.offline, search=False)
+
+    @cached_property
+    def persona(self) -> "Persona":
+        """The persona."""
+        from lifeos.persona import load_persona
+
+        return load_persona(self.inputs.persona, self.inputs.project.root)
+
+    @cached_property
+    def recipe_file(self) -> Path:
+        """The recipe that was named, or the persona's own."""
+        return self.inputs.recipe or self.persona.recipe
+
+    @cached_property
+    def recipe(self) -> "Recipe":
+        """The recipe; folders as it writes them."""
+        from lifeos.lora.recipe import read_recipe
+
+        return read_recipe(self.recipe_file)
+
+    @cached_property
+    def lint(self) -> "DatasetLint":
+        """The persona's pictures and captions, looked at by ``lifeos lint-dataset``."""
+        from lifeos.lora.dataset_lint.command import lint_persona
+
+        return lint_persona(self.persona, self.inputs.artifacts, recipe=self.inputs.recipe, progress=self.progress)
+
+    @cached_property
+    def weights(self) -> "WeightsReport":
+        """The LoRA file, held against the persona's base."""
+        from lifeos.lora.families import get_family
+        from lifeos.lora.weights import inspect_lora
+
+        return inspect_lora(self._lora_file, self.persona.base, get_family(self.persona.family))
+
+    @cached_property
+    def lora(self) -> "LoraFile":
+        """The LoRA file, every tensor read."""
+        from lifeos.lora.families import get_family
+        from lifeos.lora.lora_file import read_lora
+
+        family = get_family(self.persona.family)
+        return read_lora(self._lora_file, family, family.modules(self.persona.base))
+
+    @cached_property
+    def log(self) -> "TrainingText":
+        """The training log that was named, whichever trainer wrote it."""
+        from lifeos.lora.training_text import read_training_text
+
+        if self.inputs.training_log is None:
+            raise InputError("--training-log: accepted a training log, got none; next: name the file")
+        return read_training_text(self.inputs.training_log)
+
+    @cached_property
+    def samples(self) -> "Samples":
+        """The images of the release, or those that were handed in, measured and judged."""
+        from lifeos.known_failures.samples import measured_samples, released_samples
+
+        return measured_samples(self.inputs) if self.release is None else released_samples(self.release())
+
+    @cached_property
+    def machine(self) -> "PodMachine":
+        """The machine of phase pod."""
+        from lifeos.pods.probe.gates import PodMachine
+
+        return self.on or PodMachine()
+
+    @cached_property
+    def variables(self) -> Mapping[str, str]:
+        """Environment variables of the machine."""
+        return self.machine.variables
+
+    @cached_property
+    def installed(self) -> Mapping[str, str]:
+        """Canonical name to version of what is installed on the machine."""
+        return self.machine.installed()
+
+    @property
+    def _lora_file(self) -> Path:
+        if self.inputs.lora is None:
+            raise InputError("--lora: accepted a LoRA file, got none; next: name the file")
+        return self.inputs.lora

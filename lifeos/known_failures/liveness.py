@@ -1,0 +1,115 @@
+"""Is an entry live: its reproducer makes its detector fire and the healthy twin does not. Computed by running both."""
+
+import sys
+import tempfile
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from evals.known_failures import Entry, Place, reproduce
+from lifeos.errors import InputError
+from lifeos.inputs import SHARED_OPTIONS, read_inputs
+from lifeos.known_failures.detection import Looked, detect
+from lifeos.known_failures.given import Given
+from lifeos.settings import load_project
+
+MACHINE = "machine"
+"""What a reproducer calls a recorded machine; ``lifeos gate pod`` has no such option, it looks at its own."""
+
+
+@dataclass(frozen=True)
+class Liveness:
+    """Whether an entry is live.
+
+    Args:
+        live: the broken artefact was found and the healthy one was not.
+        why: why it is not live; what was found where it is.
+        recorded: a recording stood in for what the failure needs.
+    """
+
+    live: bool
+    why: str
+    recorded: bool = False
+
+
+def available(need: str) -> bool:
+    """Return whether this machine has what an entry needs: ``gpu``, ``linux`` or ``windows``."""
+    if need == "gpu":
+        from lifeos.pods.probe.nvml import read_machine
+
+        return read_machine().problem is None
+    return sys.platform.startswith({"windows": "win", "linux": "linux"}[need])
+
+
+def without_hardware(need: str) -> bool:
+    """Return False for a GPU: what a page says of an entry is what any machine of this system can say."""
+    return need != "gpu" and available(need)
+
+
+def liveness(entry: Entry, artifacts: Path, available: Callable[[str], bool] = available) -> Liveness:
+    """Make the artefact of an entry and its twin in a folder of their own and look at both.
+
+    Args:
+        entry: of the registry.
+        artifacts: data folder; what is looked at is remembered there as in any run.
+        available: says whether what an entry needs is here.
+    """
+    if entry.not_live_because is not None:
+        return Liveness(False, entry.not_live_because)
+    recorded = entry.needs is not None and not available(entry.needs)
+    try:
+        with tempfile.TemporaryDirectory(prefix="lifeos-known-failure-") as folder:
+            broken, healthy = (
+                detect(entry, reproduced(entry, Path(folder) / name, artifacts, broken=broken, available=available))
+                for name, broken in (("broken", True), ("healthy", False))
+            )
+    except InputError as error:
+        return Liveness(False, str(error), recorded)
+    except Exception as error:  # whatever a reproducer breaks on is why it is not live
+        return Liveness(False, f"the reproducer or the detector broke: {type(error).__name__}: {error}", recorded)
+    return compare(broken, healthy, recorded)
+
+
+def compare(broken: Looked, healthy: Looked, recorded: bool = False) -> Liveness:
+    """Return whether what was seen in the broken artefact and in its healthy twin makes an entry live."""
+    if broken.found is None:
+        return Liveness(False, f"the detector does not see the reproduced failure{_blind(broken)}", recorded)
+    if healthy.found is not None:
+        return Liveness(False, f"the detector sees it in the healthy twin too: {healthy.found}", recorded)
+    if healthy.blind is not None:
+        return Liveness(False, f"the healthy twin could not be looked at{_blind(healthy)}", recorded)
+    return Liveness(True, broken.found, recorded)
+
+
+def reproduced(
+    entry: Entry, folder: Path, artifacts: Path, *, broken: bool, available: Callable[[str], bool] = available
+) -> Given:
+    """Make one artefact in a new folder and return it as a run would be given it.
+
+    Raises:
+        InputError: it cannot be made, or the options that hand it in are none of ``lifeos gate``.
+    """
+    project = load_project()
+    folder.mkdir(parents=True)
+    options: dict[str, Any] = dict(reproduce(entry, Place(folder, project.root), broken=broken, available=available))
+    machine = options.pop(MACHINE, None)
+    unknown = sorted(set(options) - {name for name, _ in SHARED_OPTIONS})
+    if unknown:
+        raise InputError(f"{entry.id}: accepted options of lifeos gate, got {unknown[0]!r}; next: edit its reproducer")
+    inputs = read_inputs({**options, "artifacts": str(artifacts)}, project)
+    if machine is None:
+        return Given(inputs, offline=True)
+    from lifeos.pods.probe.recorded import recorded_machine
+
+    return Given(inputs, offline=True, on=recorded_machine(Path(machine)))
+
+
+def all_liveness(entries: Sequence[Entry], artifacts: Path) -> Iterable[tuple[Entry, Liveness]]:
+    """Give each entry with its liveness, in order."""
+    for entry in entries:
+        yield entry, liveness(entry, artifacts)
+
+
+def _blind(looked: Looked) -> str:
+    return "" if looked.blind is None else f": {looked.blind}"

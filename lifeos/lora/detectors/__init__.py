@@ -1,0 +1,1 @@
+"""Detectors of known failures in recipes, datasets, training logs and LoRA files."""

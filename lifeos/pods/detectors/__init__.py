@@ -1,0 +1,1 @@
+"""Detectors of known failures in what is rented and installed."""
