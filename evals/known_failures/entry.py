@@ -6,7 +6,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_validator, model_validator
 
 Phase = Literal["cheap", "predeploy", "pod", "release"]
-LooksAt = Literal["requirements", "recipe", "dataset", "weights", "training_log", "samples", "machine"]
+LooksAt = Literal["requirements", "pod", "recipe", "dataset", "weights", "training_log", "samples", "machine"]
+Need = Literal["gpu", "linux", "windows", "other_image", "other_host"]
+"""``other_image``: a container image that lacks something; ``other_host``: a driver or provider of another make."""
 Scalar = str | int | float | bool
 
 _LEAST_TEXT = 8
@@ -107,7 +109,7 @@ class Entry(_Strict):
     twin: Twin | None = None
     files: dict[str, str] = {}
     inputs: dict[str, str] = {}
-    needs: Literal["gpu", "linux", "windows"] | None = None
+    needs: Need | None = None
     recorded: _Line | None = None
     not_live_because: _Line | None = None
     fix: _Line

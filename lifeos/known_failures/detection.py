@@ -10,9 +10,12 @@ from evals.known_failures import Entry, detected_ids
 from evals.verdict import Outcome, Verdict, failed, not_evaluated, passed
 from lifeos.errors import InputError
 from lifeos.known_failures.given import Given
+from lifeos.lora.dataset_lint.finding import printable
 from lifeos.settings import project_root
 
 Detector = Callable[..., str | None]
+MESSAGE = "message"
+"""Rule of an entry that looks at a training log: its own signatures are what is looked for."""
 
 
 @dataclass(frozen=True)
@@ -26,6 +29,8 @@ class Looked:
 @cache
 def detectors() -> Mapping[str, Detector]:
     """Return every detector by entry id: the marked functions of each ``detectors/*.py`` below ``lifeos``.
+
+    They import what they look at, and nothing heavy.
 
     Raises:
         ValueError: two functions detect one entry, or one asks for something that ``Given`` has not.
@@ -127,13 +132,31 @@ def _of_verdicts(entry: Entry, verdicts: Mapping[str, Verdict]) -> Looked:
     return Looked(None, verdict.reason if verdict.blocks else None)
 
 
+def _pod(entry: Entry, given: Given) -> Looked:
+    from lifeos.pods.consistency import pod_verdict
+
+    return _of_verdicts(entry, {"pod_known": pod_verdict(lambda: given.pod)})
+
+
 def _training_log(entry: Entry, given: Given) -> Looked:
-    raise InputError(f"{entry.id}: accepted a detector of its own for a training log, got rule {entry.rule!r}; next: "
-                     "drop rule")  # fmt: skip
+    """The one rule is ``message``: what the entry says that this failure writes stands in the log."""
+    from evals.known_failures import explain
+
+    if entry.rule != MESSAGE:
+        raise InputError(f"{entry.id}: rule: accepted {MESSAGE!r} for a training log, got {entry.rule!r}; next: edit "
+                         f"{entry.id}.toml")  # fmt: skip
+    log = given.log
+    with log.path.open("rb") as stream:
+        matches = explain(stream, [entry])
+    if not matches:
+        return Looked(None)
+    number, line = matches[0].lines[0]
+    return Looked(f"{log.path.name}: line {number}: {printable(line.strip())[:200]}")
 
 
 _RULES: dict[str, Callable[[Entry, Given], Looked]] = {
     "requirements": _requirements,
+    "pod": _pod,
     "recipe": _recipe,
     "dataset": _dataset,
     "weights": _weights,

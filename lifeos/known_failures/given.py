@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from lifeos.lora.training_text import TrainingText
     from lifeos.lora.weights import WeightsReport
     from lifeos.persona import Persona
+    from lifeos.pods.asked_set import AskedSet
     from lifeos.pods.dependencies import DependencyReport
     from lifeos.pods.probe.gates import PodMachine
     from lifeos.pods.spec import Pod
@@ -61,6 +62,13 @@ class Given:
         path = judged_file(self.inputs.requirements, self.pod.name)
         cache = self.inputs.artifacts / "pods"
         return judge_dependencies(path, self.pod, cache=cache, offline=self.offline, search=False)
+
+    @cached_property
+    def asked(self) -> "AskedSet":
+        """The lines of the requirements file, for the pod's Python."""
+        from lifeos.pods.asked_set import read_asked
+
+        return read_asked(self.inputs.requirements, self.pod.python)
 
     @cached_property
     def persona(self) -> "Persona":

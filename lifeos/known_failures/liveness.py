@@ -34,12 +34,12 @@ class Liveness:
 
 
 def available(need: str) -> bool:
-    """Return whether this machine has what an entry needs: ``gpu``, ``linux`` or ``windows``."""
+    """Return whether this machine has what an entry needs; another image or host it never has."""
     if need == "gpu":
         from lifeos.pods.probe.nvml import read_machine
 
         return read_machine().problem is None
-    return sys.platform.startswith({"windows": "win", "linux": "linux"}[need])
+    return sys.platform.startswith({"windows": "win", "linux": "linux"}.get(need, "none"))
 
 
 def without_hardware(need: str) -> bool:

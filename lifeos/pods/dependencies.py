@@ -13,7 +13,7 @@ from lifeos.pods.asked_set import AskedSet, read_asked
 from lifeos.pods.closure import without_orphans
 from lifeos.pods.corrections import Asked, Change, Correction, CorrectionSearch
 from lifeos.pods.metadata_origins import Found, Origin, Origins
-from lifeos.pods.rule_checks import DependencyFinding, Machine, Violation, broken_rules
+from lifeos.pods.rule_checks import DependencyFinding, Machine, Violation, broken_rules, broken_skews
 from lifeos.pods.rule_tables import Rules, load_rules
 from lifeos.pods.set_checks import (
     HASH_MISMATCH,
@@ -183,6 +183,9 @@ class _Judge:
             packages = tuple(f"{one.name}{one.specifier}" for one in self.asked.asked if one.name in names)
             where = f"uv's resolution over {found.origin.name}"
             findings = [DependencyFinding("resolver-conflict", packages, found.answer.reason, where)]
+        # Two pins that fail together do so whatever else a resolver would have added.
+        pins = {one.name: Pinned(one.name, one.pinned, "", None) for one in self.asked.asked if one.pinned is not None}
+        findings += [violation.finding for violation in broken_skews(pins, self.rules)]
         if findings:
             return DependencyReport(self.pod.name, _failed(findings), found.origin.name, tuple(findings))
         reason = found.answer.reason if isinstance(found.answer, Unavailable) else "no answer"

@@ -83,7 +83,7 @@ def broken_rules(packages: Mapping[str, Pinned], machine: Machine, rules: Rules)
     """Return every rule of the tables that the set breaks on the machine, in the order of the checks."""
     return [
         *_overwriting(packages, rules),
-        *_skews(packages, rules),
+        *broken_skews(packages, rules),
         *_builds(packages, machine, rules),
         *_cuda_majors(packages, rules),
         *_binary_interfaces(packages, rules),
@@ -120,7 +120,8 @@ def _overwriting(packages: Mapping[str, Pinned], rules: Rules) -> Iterator[Viola
         yield Violation(_finding(row.id, packages, present, row.reason, row.source), repairs[:1], by_itself=True)
 
 
-def _skews(packages: Mapping[str, Pinned], rules: Rules) -> Iterator[Violation]:
+def broken_skews(packages: Mapping[str, Pinned], rules: Rules) -> Iterator[Violation]:
+    """Give each row of the table of skews that these packages break; it holds of any part of a set."""
     for row in rules.tables.skew:
         ranges = {name: parse_range(text) for name, text in row.when.items()}
         if not all(name in packages and packages[name].version in found for name, found in ranges.items()):

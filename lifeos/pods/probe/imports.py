@@ -76,12 +76,16 @@ def probe(request: dict[str, Any], stage: "Stage") -> dict[str, Any]:
 
 def imports_verdict(body: dict[str, Any]) -> Verdict:
     """Judge the answer of ``probe``: passed when nothing failed."""
+    from lifeos.pods.probe.notices import blocking_notice
+
     results = body["results"]
     problems = [f"{row['name']}: {row['problem']}" for row in results if row["problem"] is not None]
     if not results:
         return not_evaluated("nothing was imported")
     if problems:
         rest = f" (and {len(problems) - 1} more)" if len(problems) > 1 else ""
-        return failed(f"cannot import {problems[0]}{rest}; next: `lifeos validate-pod-deps`",
+        blocking = blocking_notice(problems)
+        known = "" if blocking is None else f" ({blocking[0].reason} [{blocking[0].id}])"
+        return failed(f"cannot import {problems[0]}{known}{rest}; next: `lifeos validate-pod-deps`",
                       value=len(problems), threshold=0)  # fmt: skip
     return passed(f"{len(results)} classes import", value=0, threshold=0)

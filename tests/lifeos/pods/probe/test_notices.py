@@ -18,7 +18,14 @@ SEEN = {
     "cuda-error-804-consumer-gpu": "Error 804: forward compatibility was attempted on non supported HW",
     "torch-lacks-gpu-architecture": "NVIDIA GeForce RTX 5090 with CUDA capability sm_120 is not compatible with the "
     "current PyTorch installation.",
-    "numpy2-abi-1x-wheel": "A module that was compiled using NumPy 1.x cannot be run in NumPy 2.1.0 as it may crash.",
+    "numpy2-abi-1x-wheel": "A module that was compiled using NumPy 1.x cannot be run in",  # and breaks the line
+    "ort-pip-cudnn-not-on-path": "Failed to load library libonnxruntime_providers_cuda.so with error: libcudnn.so.9: "
+    "cannot open shared object file: No such file or directory",
+    "ort-uninstall-one-breaks-both": "AttributeError: module 'onnxruntime' has no attribute 'InferenceSession'",
+    "opencv-libgl-missing": "ImportError: libGL.so.1: cannot open shared object file: No such file or directory",
+    "torchvision-nms": "RuntimeError: operator torchvision::nms does not exist",
+    "xformers-no-operator": "NotImplementedError: No operator found for `memory_efficient_attention_forward` with "
+    "inputs:",
     "transformers-without-torch": "Disabling PyTorch because PyTorch >= 2.6 is required but found 2.4.1",
     "random-weights-after-load": "Some weights of CLIPTextModel were not initialized from the model checkpoint",
 }
