@@ -1,7 +1,21 @@
-"""LoRA files with one fault in their numbers."""
+"""LoRA files with one fault in their numbers or names."""
+
+import numpy as np
 
 
 def nan_in_lora(place, number):
     tensors = place.attention_lora()
     tensors[min(tensors)][0, 0] = float(number)
+    return {"lora": place.lora("lora.safetensors", tensors)}
+
+
+def clip_flatten_te_lora_dropped(place, level):
+    tensors = place.attention_lora()
+    draw = np.random.default_rng(1)
+    for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
+        # The width of tiny-base's text encoder.
+        for layer in range(2):
+            module = f"text_encoder.{level}encoder.layers.{layer}.self_attn.{projection}"
+            tensors[f"{module}.lora_A.weight"] = draw.normal(0, 0.1, (2, 128)).astype(np.float32)
+            tensors[f"{module}.lora_B.weight"] = draw.normal(0, 0.1, (128, 2)).astype(np.float32)
     return {"lora": place.lora("lora.safetensors", tensors)}
