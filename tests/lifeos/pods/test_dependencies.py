@@ -69,7 +69,7 @@ def test_pins_that_leave_the_rest_to_the_resolver_pass_too(judge):
 def test_a_package_that_another_replaces_may_be_missing_from_a_lock_and_from_nothing_else(judge):
     releases = (
         "insightface==2.1: onnxruntime",
-        "onnxruntime==1.18.0",
+        "onnxruntime==1.20.0",
         "onnxruntime-gpu==1.20.0: numpy",
         "numpy==2.0.0",
     )
@@ -302,3 +302,11 @@ def test_the_gate_judges_the_lock_that_was_made_of_the_file_and_no_other(judge, 
 def test_the_gate_turns_what_cannot_be_read_into_not_evaluated(tmp_path):
     assert dependencies_verdict(tmp_path / "no.txt", lambda: H100, tmp_path).outcome is Outcome.NOT_EVALUATED
     assert dependencies_verdict(tmp_path, lambda: load_pod("nosuch"), tmp_path).outcome is Outcome.NOT_EVALUATED
+
+
+def test_pins_that_fail_together_are_named_though_nothing_can_be_resolved(judge):
+    # peft is on no index that this snapshot knows.
+    report = judge("peft==0.17.1\ntransformers==5.0.0\n")
+    assert report.verdict.outcome is Outcome.FAILED
+    assert ids(report) == ["peft-hybridcache-transformers5"]
+    assert judge("peft==0.17.1\ntransformers==4.57.6\n").verdict.outcome is Outcome.NOT_EVALUATED

@@ -26,7 +26,8 @@ def test_rows_of_one_package_do_not_overlap():
 
 def test_every_skew_is_proven_by_files_of_both_sides_or_says_where_it_was_seen():
     for row in load_rules().tables.skew:
-        assert row.proof, row.id
+        # What only a compiled part shows cannot be read again; somebody saw it run.
+        assert row.proof or "seen" in row.source, row.id
         for proof in row.proof:
             assert proof.package in row.when, row.id
 
