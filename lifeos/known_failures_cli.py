@@ -135,6 +135,28 @@ def explain_text(
     return 0
 
 
+@app.command("new")
+def new_entry(
+    context: typer.Context,
+    name: Annotated[str, typer.Argument(help="Id of the new entry.", metavar="ID")],
+    subject: Annotated[str, typer.Option(help="Folder it belongs in.")],
+    looks_at: Annotated[str, typer.Option("--looks-at", help="What its detector will read.")],
+    as_json: Json = False,
+) -> int:
+    """Scaffold an entry: a file to fill in, and a test that fails until its detector finds it."""
+    from lifeos.known_failures.scaffold import scaffold
+
+    made = [str(path) for path in scaffold(name, subject, looks_at)]
+    test = f"pytest tests/known_failures -k {name}"
+    if as_json or before_name(context, "json"):
+        print(json.dumps({"files": made, "test": test}, allow_nan=False))
+        return 0
+    for path in made:
+        print(f"written: {path}")
+    print(f"next: fill it in until it passes: {test}")
+    return 0
+
+
 def _live(row: dict[str, Any]) -> str:
     how = "by a recording" if row["recorded"] else "yes"
     return how if row["live"] else f"no: {row['why_not_live']}"

@@ -1,18 +1,22 @@
 """Is an entry live: its reproducer makes its detector fire and the healthy twin does not. Computed by running both."""
 
+import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from evals.atomic import write_json
+from evals.content_hash import hash_file, hash_folder, hash_json
 from evals.known_failures import Entry, Place, reproduce
 from lifeos.errors import InputError
 from lifeos.inputs import SHARED_OPTIONS, read_inputs
 from lifeos.known_failures.detection import Looked, detect
 from lifeos.known_failures.given import Given
-from lifeos.settings import load_project
+from lifeos.pods.probe.environment import installed_versions
+from lifeos.settings import load_project, project_root
 
 MACHINE = "machine"
 """What a reproducer calls a recorded machine; ``lifeos gate pod`` has no such option, it looks at its own."""
@@ -106,9 +110,34 @@ def reproduced(
 
 
 def all_liveness(entries: Sequence[Entry], artifacts: Path) -> Iterable[tuple[Entry, Liveness]]:
-    """Give each entry with its liveness, in order."""
+    """Give each entry with its liveness, in order; what was run over the same files and packages is not run again.
+
+    Heavy reproducers import torch: 38 entries took 10 s of processor time. The file that remembers is named by a hash
+    over everything that a reproducer or a detector reads, so that any change of any of it runs all of them again.
+    """
+    known_at = artifacts / "checks" / f"known-failures-{_everything_read()[:32]}.json"
+    try:
+        known: dict[str, dict[str, Any]] = json.loads(known_at.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
     for entry in entries:
-        yield entry, liveness(entry, artifacts)
+        if entry.id not in known:
+            known[entry.id] = asdict(liveness(entry, artifacts))
+            write_json(known_at, known, durable=False)
+        yield entry, Liveness(**known[entry.id])
+
+
+def _everything_read() -> str:
+    root = project_root()
+    folders = {
+        "evals": "**/*.py", "evals/known_failures": "*/*.toml", "lifeos": "**/*.py", "lifeos/pods": "**/*.toml",
+        "lifeos/lora": "**/*.toml", "tests/known_failures": "*/*.py", "pods": "*.toml", "models/tiny-base": "**/*",
+        "models/faces": "*.onnx", "personas/pistachio": "**/*",
+    }  # fmt: skip
+    read = {name: hash_folder(root / name, pattern) for name, pattern in folders.items() if (root / name).is_dir()}
+    for name in ("evals/policy.toml", "gates/manifest.toml", "lifeos/pods/snapshot.jsonl.gz"):
+        read[name] = hash_file(root / name)
+    return hash_json([read, dict(installed_versions()), sys.version, available("gpu")])
 
 
 def _blind(looked: Looked) -> str:

@@ -1,4 +1,4 @@
-"""Logs of runs that met another version of a library than they were written for: the library itself writes the error."""
+"""Logs of runs that met another version of a library than they were written for: it writes the error itself."""
 
 import traceback
 
@@ -43,5 +43,5 @@ def clip_flatten_attr(place, attribute):
         "num_attention_heads": 1,
         "vocab_size": 16,
     }
-    model = CLIPTextModel(CLIPTextConfig(**size))
+    model = CLIPTextModel(CLIPTextConfig(**size, **tokens))
     return _log(place, lambda: getattr(model, attribute))
