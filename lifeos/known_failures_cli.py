@@ -8,7 +8,7 @@ from typing import Annotated, Any, BinaryIO
 
 import typer
 
-from lifeos.cli_options import Artifacts, Json, artifacts_path, before_name, print_table
+from lifeos.cli_options import Artifacts, History, Json, artifacts_path, before_name, history_path, print_table
 
 app = typer.Typer(
     help="Failures that cost somebody a pod or a LoRA, each with a detector that is seen to find it.",
@@ -154,6 +154,35 @@ def new_entry(
     for path in made:
         print(f"written: {path}")
     print(f"next: fill it in until it passes: {test}")
+    return 0
+
+
+@app.command("capture")
+def capture(
+    context: typer.Context,
+    run: Annotated[str, typer.Argument(help="Id of a rejected release, or the log of a failed run.", metavar="RUN")],
+    with_images: Annotated[bool, typer.Option("--with-images", help="Put the picture beside the entry.")] = False,
+    as_json: Json = False,
+    history: History = None,
+    artifacts: Artifacts = None,
+) -> int:
+    """Draft an entry of what went wrong, so that exactly this is found from now on; no picture unless asked for."""
+    from lifeos.known_failures.capture import capture_log, capture_release
+
+    if Path(run).is_file():
+        made = capture_log(Path(run))
+    else:
+        from lifeos.cli_options import row_or_latest
+
+        row = row_or_latest(history_path(history), run)
+        made = capture_release(row, artifacts_path(artifacts), with_images=with_images)
+    test = f"pytest tests/known_failures -k {made[0].stem}"
+    if as_json or before_name(context, "json"):
+        print(json.dumps({"files": [str(path) for path in made], "test": test}, allow_nan=False))
+        return 0
+    for path in made:
+        print(f"written: {path}")
+    print(f"next: say why and what mends it in {made[0].name}; it is found already: {test}")
     return 0
 
 

@@ -5,7 +5,7 @@ An entry is data. Its detector lives beside what it reads and is found by the en
 """
 
 from evals.known_failures.detector import detected_ids, detects
-from evals.known_failures.entry import Entry, Signature, Twin
+from evals.known_failures.entry import Captured, Entry, Signature, Twin
 from evals.known_failures.explain import Match, explain
 from evals.known_failures.place import Place
 from evals.known_failures.reading import SUBJECTS, entry_of, read_entries
@@ -13,6 +13,7 @@ from evals.known_failures.reproduction import reproduce
 
 __all__ = [
     "SUBJECTS",
+    "Captured",
     "Entry",
     "Match",
     "Place",

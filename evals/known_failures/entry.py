@@ -7,8 +7,8 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, field_valida
 
 Phase = Literal["cheap", "predeploy", "pod", "release"]
 LooksAt = Literal["requirements", "pod", "recipe", "dataset", "weights", "training_log", "samples", "machine"]
-Need = Literal["gpu", "linux", "windows", "other_image", "other_host"]
-"""``other_image``: a container image that lacks something; ``other_host``: a driver or provider of another make."""
+Need = Literal["gpu", "linux", "windows", "other_image", "other_host", "incident"]
+"""``other_image``: an image with other packages; ``other_host``: another driver or provider; ``incident``: the run."""
 Scalar = str | int | float | bool
 
 _LEAST_TEXT = 8
@@ -70,6 +70,20 @@ class Twin(_Strict):
         return f"{self.field}: {self.broken!r} is broken, {self.healthy!r} is healthy"
 
 
+class Captured(_Strict):
+    """An image of an incident, known by what was measured on it and not by its bytes.
+
+    ``lora`` is the SHA-256 of the LoRA that made it (empty for finished images), ``shows`` one of
+    ``evals.known_failures.incident.SHOWS``, ``photo`` the number of the training photo that a copy is of.
+    """
+
+    lora: Annotated[str, Field(pattern=r"^([0-9a-f]{64})?$")]
+    prompt: Annotated[str, Field(min_length=1)]
+    seed: Annotated[int, Field(ge=0)]
+    shows: Literal["face_lost", "copy", "black", "flat", "lattice"]
+    photo: Annotated[int, Field(ge=0)] | None = None
+
+
 class Entry(_Strict):
     """One known failure.
 
@@ -84,6 +98,7 @@ class Entry(_Strict):
         looks_at: which input its detector reads.
         gate: the gate that it blocks, as listed in ``gates/manifest.toml``.
         rule: id under which an existing check reports it; without one a detector is named after the entry.
+        captured: the image of an incident that this entry was drafted from; its rule is ``captured``.
         twin: what the reproducer is called with.
         files: the artefact itself, text by file name, ``$field`` standing for the twin's value; without files a
             function of the reproducers makes it.
@@ -106,6 +121,7 @@ class Entry(_Strict):
     looks_at: LooksAt | None = None
     gate: Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]*$")] | None = None
     rule: Annotated[str, Field(min_length=1)] | None = None
+    captured: Captured | None = None
     twin: Twin | None = None
     files: dict[str, str] = {}
     inputs: dict[str, str] = {}
@@ -122,6 +138,8 @@ class Entry(_Strict):
             if given:
                 raise ValueError(f"not_live_because says that nothing detects it, but {given[0]} is given")
             return self
+        if (self.captured is not None) != (self.rule == "captured"):
+            raise ValueError("the rule captured and the table captured stand together")
         missing = [name for name in ("looks_at", "gate", "twin") if getattr(self, name) is None]
         if missing:
             raise ValueError(f"{missing[0]} is missing; or say not_live_because")

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 
-from evals.known_failures import Entry, detected_ids
+from evals.known_failures import Captured, Entry, detected_ids
 from evals.verdict import Outcome, Verdict, failed, not_evaluated, passed
 from lifeos.errors import InputError
 from lifeos.known_failures.given import Given
@@ -109,7 +109,23 @@ def _weights(entry: Entry, given: Given) -> Looked:
 
 
 def _samples(entry: Entry, given: Given) -> Looked:
+    """A gate of the policy, or ``captured``: the image of the same prompt and seed shows the same again."""
+    if entry.captured is not None:
+        return _captured(entry.captured, given)
     return _of_verdicts(entry, given.samples.verdicts)
+
+
+def _captured(captured: Captured, given: Given) -> Looked:
+    from evals.known_failures.incident import SHOWS, shows_again
+
+    samples = given.samples
+    for row in samples.rows:
+        if (row["prompt"], row["seed"]) == (captured.prompt, captured.seed):
+            again = shows_again(captured, row["metrics"], samples.picture(row))
+            what = f"prompt {captured.prompt} seed {captured.seed}: {SHOWS[captured.shows]}, as it was captured"
+            return Looked(printable(what) if again else None)
+    # A plan without that prompt and seed cannot repeat it; without any image nothing was looked at.
+    return Looked(None, None if samples.rows else "no image was measured")
 
 
 def _machine(entry: Entry, given: Given) -> Looked:

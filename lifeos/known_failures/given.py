@@ -35,6 +35,7 @@ class Given:
         inputs: the declared inputs.
         offline: ask no package index.
         release: gives the walked release; None measures the finished images that were handed in.
+        recorded_rows: image rows that were written down, instead of images.
         on: the machine of phase pod; default: this one.
         progress: called with (stage, done, total) while images are looked at.
     """
@@ -42,6 +43,7 @@ class Given:
     inputs: Inputs
     offline: bool = False
     release: "Callable[[], Release] | None" = None
+    recorded_rows: Path | None = None
     on: "PodMachine | None" = None
     progress: Progress = field(default=silent)
 
@@ -125,9 +127,11 @@ class Given:
     @cached_property
     def samples(self) -> "Samples":
         """The images of the release, or those that were handed in, measured and judged."""
-        from lifeos.known_failures.samples import measured_samples, released_samples
+        from lifeos.known_failures.samples import measured_samples, recorded_samples, released_samples
 
-        return measured_samples(self.inputs) if self.release is None else released_samples(self.release())
+        if self.recorded_rows is not None:
+            return recorded_samples(self.recorded_rows)
+        return measured_samples(self.inputs) if self.release is None else released_samples(self.release(), self.inputs)
 
     @cached_property
     def machine(self) -> "PodMachine":

@@ -18,8 +18,8 @@ from lifeos.known_failures.given import Given
 from lifeos.pods.probe.environment import installed_versions
 from lifeos.settings import load_project, project_root
 
-MACHINE = "machine"
-"""What a reproducer calls a recorded machine; ``lifeos gate pod`` has no such option, it looks at its own."""
+MACHINE, ROWS = "machine", "rows"
+"""What a reproducer calls a recorded machine and recorded image rows; of these a run looks at its own."""
 
 
 @dataclass(frozen=True)
@@ -97,13 +97,13 @@ def reproduced(
     project = load_project()
     folder.mkdir(parents=True)
     options: dict[str, Any] = dict(reproduce(entry, Place(folder, project.root), broken=broken, available=available))
-    machine = options.pop(MACHINE, None)
+    machine, rows = options.pop(MACHINE, None), options.pop(ROWS, None)
     unknown = sorted(set(options) - {name for name, _ in SHARED_OPTIONS})
     if unknown:
         raise InputError(f"{entry.id}: accepted options of lifeos gate, got {unknown[0]!r}; next: edit its reproducer")
     inputs = read_inputs({**options, "artifacts": str(artifacts)}, project)
     if machine is None:
-        return Given(inputs, offline=True)
+        return Given(inputs, offline=True, recorded_rows=None if rows is None else Path(rows))
     from lifeos.pods.probe.recorded import recorded_machine
 
     return Given(inputs, offline=True, on=recorded_machine(Path(machine)))

@@ -1,7 +1,8 @@
 """Images as detectors of known failures see them: their measured rows, and what the policy says of these."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.verdict import Verdict, not_evaluated
@@ -19,18 +20,20 @@ class Samples:
     Args:
         verdicts: by gate id.
         rows: what was measured, a row an image (``evals.image_rows``).
+        picture: gives the file of a row, None where it is gone.
     """
 
     verdicts: Mapping[str, Verdict]
     rows: Sequence[Mapping[str, Any]]
+    picture: Callable[[Mapping[str, Any]], Path | None] = lambda row: None
 
     def verdict(self, gate: str) -> Verdict:
         """Return the verdict of a gate; not evaluated where the images were not judged by it."""
         return self.verdicts.get(gate) or not_evaluated(f"the images were not judged by {gate}")
 
 
-def released_samples(release: "Release") -> Samples:
-    """Return the images of a walked release.
+def released_samples(release: "Release", inputs: Inputs) -> Samples:
+    """Return the images of a walked release of these inputs.
 
     Raises:
         InputError: the walk gave no verdicts.
@@ -40,7 +43,34 @@ def released_samples(release: "Release") -> Samples:
     if not release.verdicts:
         raise InputError(release.missing)
     metrics = None if release.folder is None else release.folder / "metrics.jsonl"
-    return Samples(release.verdicts, [] if metrics is None or not metrics.exists() else read_rows(metrics))
+    rows = [] if metrics is None or not metrics.exists() else read_rows(metrics)
+    return Samples(release.verdicts, rows, lambda row: picture_of(row, inputs.artifacts, inputs.images))
+
+
+def picture_of(row: Mapping[str, Any], artifacts: Path, images: Path | None) -> Path | None:
+    """Return the file of an image row: among finished images, or in the store; None where it is gone or another."""
+    from evals.content_hash import hash_file
+    from lifeos.lora.store import ImageStore
+
+    if images is not None:
+        path = images / Path(row["file"]).name
+    else:
+        try:
+            path = ImageStore(artifacts / "samples").path_for(Path(row["file"]).stem)
+        except ValueError:
+            return None
+    return path if path.is_file() and hash_file(path) == row["image"] else None
+
+
+def recorded_samples(path: Path) -> Samples:
+    """Return image rows that were written down, one JSON object a line; nothing judged them and no picture is left.
+
+    Raises:
+        InputError: the file cannot be read.
+    """
+    from evals.image_rows import read_rows
+
+    return Samples({}, read_rows(path))
 
 
 def measured_samples(inputs: Inputs) -> Samples:
@@ -80,4 +110,4 @@ def measured_samples(inputs: Inputs) -> Samples:
     rows = judged.rows(images, records)
     bound = judged_domain({"content": {"base": base_hash(persona.base)}}, persona, measurements, records)
     verdicts, _ = judge_step(load_policy(inputs.policy), bound, rows, [], calibration)
-    return Samples(verdicts, rows)
+    return Samples(verdicts, rows, lambda row: picture_of(row, inputs.artifacts, inputs.images))

@@ -28,22 +28,43 @@ def attention_lora_in_three_formats(place):
     return [{"lora": place.lora(f"{style}.safetensors", kept)} for style, kept in written.items()]
 
 
+def _kohya(draw, step, loss):
+    return f"steps:  {step}%|#| {step}/100 [00:0{step % 10}<01:30,  1.10it/s, avr_loss={loss:.3f}]\r"
+
+
+def _diffusers(draw, step, loss):
+    return f"Steps: {step}/100 [00:10<01:30, 1.1it/s, loss={loss:.4f}, lr={draw.choice([1e-4, 1.0])}]\n"
+
+
+def _lifeos(draw, step, loss):
+    line = {"step": step + 1, "loss": loss, "learning_rate": 1e-3, "gradient_norm": 0.3, "weight_norm": 1 + step / 50,
+            "d": None, "seconds": 0.4}  # fmt: skip
+    return json.dumps(line) + "\n"
+
+
+def _prodigy(draw, step, loss):
+    return f"epoch {step // 10}: loss: {loss:.5f}, d: {min(1e-3, 1e-6 * 1.2**step):.2e}, d*lr: {1e-6 * 1.2**step:.2e}\n"
+
+
+def _table(draw, step, loss):
+    return (
+        f"2026-11-01 10:00:{step % 60:02} INFO step {step} | train_loss {loss:.4f} | loss: {loss:.4f} | mem 11.2 GB\n"
+    )
+
+
 def clean_logs(place):
-    steps = [
-        f"steps:  {n}%|#| {n}/100 [00:0{n % 10}<01:30,  1.10it/s, avr_loss={0.14 - n / 2000:.3f}]" for n in range(100)
-    ]
-    kohya = "\r".join(steps) + "\nsaving checkpoint: out.safetensors\nmodel saved.\n"
-    bar = [
-        f"Steps: {n}/100 [00:10<01:30, 1.1it/s, loss={0.1 + n % 7 / 100:.4f}, lr=1.0, d*lr={1e-6 * 1.2**n:.2e}]"
-        for n in range(100)
-    ]
-    lines = [
-        {"step": n, "loss": 0.2 - n / 1000, "learning_rate": 1.0, "gradient_norm": 0.3, "weight_norm": 1.0 + n / 50,
-         "d": min(1e-3, 1e-6 * 1.15**n), "seconds": 0.4}
-        for n in range(1, 130)
-    ]  # fmt: skip
-    texts = {"kohya": kohya, "diffusers": "\n".join(bar), "lifeos": "".join(json.dumps(line) + "\n" for line in lines)}
-    return [{"training-log": place.text(f"{name}.log", text)} for name, text in texts.items()]
+    """Five kinds of log, four runs each, with the chatter that such runs begin and end with."""
+    head = "loaded 31 images\nFutureWarning: `torch.cuda.amp.GradScaler(args...)` is deprecated.\nnano steps: none\n"
+    handed_in = []
+    for style in (_kohya, _diffusers, _lifeos, _prodigy, _table):
+        for seed in range(4):
+            draw = np.random.default_rng(seed)
+            losses = 0.15 * np.exp(-np.arange(100) / 200) + draw.normal(0, 0.02, 100).clip(-0.05, 0.05)
+            lines = [style(draw, step, float(loss)) for step, loss in enumerate(losses)]
+            text = ("" if style is _lifeos else head) + "".join(lines)
+            text += "" if style is _lifeos else "\nmodel saved to out.safetensors\n"
+            handed_in.append({"training-log": place.text(f"{style.__name__}-{seed}.log", text)})
+    return handed_in
 
 
 def references_as_samples(place):

@@ -36,12 +36,6 @@ def skimage_multichannel_removed(place, argument):
 def clip_flatten_attr(place, attribute):
     from transformers import CLIPTextConfig, CLIPTextModel
 
-    size = {
-        "hidden_size": 8,
-        "intermediate_size": 8,
-        "num_hidden_layers": 1,
-        "num_attention_heads": 1,
-        "vocab_size": 16,
-    }
-    model = CLIPTextModel(CLIPTextConfig(**size, **tokens))
+    width = {"hidden_size": 8, "intermediate_size": 8, "num_hidden_layers": 1, "num_attention_heads": 1}
+    model = CLIPTextModel(CLIPTextConfig(**width, vocab_size=16, bos_token_id=0, eos_token_id=1))
     return _log(place, lambda: getattr(model, attribute))
