@@ -9,7 +9,7 @@ from evals.known_failures.entry import Captured, Entry, Signature, Twin
 from evals.known_failures.explain import Match, explain
 from evals.known_failures.place import Place
 from evals.known_failures.reading import SUBJECTS, entry_of, read_entries
-from evals.known_failures.reproduction import reproduce
+from evals.known_failures.reproduction import is_recorded, reproduce
 
 __all__ = [
     "SUBJECTS",
@@ -23,6 +23,7 @@ __all__ = [
     "detects",
     "entry_of",
     "explain",
+    "is_recorded",
     "read_entries",
     "reproduce",
 ]

@@ -44,6 +44,13 @@ def reproduce(entry: Entry, place: Place, *, broken: bool, available: Callable[[
     return _write_files(entry, place, entry.twin.field, value)
 
 
+def is_recorded(entry: Entry, root: Path, available: Callable[[str], bool]) -> bool:
+    """Return whether the files of an entry stand in for what it needs: it is not here, or no function makes use of it."""
+    if entry.needs is None:
+        return False
+    return not available(entry.needs) or _function(entry, root) is None
+
+
 def _write_files(entry: Entry, place: Place, field: str, value: Scalar) -> dict[str, str]:
     shown = str(value).lower() if isinstance(value, bool) else str(value)
 

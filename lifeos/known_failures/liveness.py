@@ -10,7 +10,7 @@ from typing import Any
 
 from evals.atomic import write_json
 from evals.content_hash import hash_file, hash_folder, hash_json
-from evals.known_failures import Entry, Place, reproduce
+from evals.known_failures import Entry, Place, is_recorded, reproduce
 from lifeos.errors import InputError
 from lifeos.inputs import SHARED_OPTIONS, read_inputs
 from lifeos.known_failures.detection import Looked, detect
@@ -61,7 +61,7 @@ def liveness(entry: Entry, artifacts: Path, available: Callable[[str], bool] = a
     """
     if entry.not_live_because is not None:
         return Liveness(False, entry.not_live_because)
-    recorded = entry.needs is not None and not available(entry.needs)
+    recorded = is_recorded(entry, project_root(), available)
     try:
         with tempfile.TemporaryDirectory(prefix="lifeos-known-failure-") as folder:
             broken, healthy = (

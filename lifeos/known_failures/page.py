@@ -21,6 +21,10 @@ that it blocks, so `pytest -m predeploy -k ID` looks for it alone in your own in
 
 - `lifeos known-failures explain LOG` (a file, `-`, or the message) names the entries that a log shows, with their fix.
 - `lifeos known-failures show ID` says what it is, what the twins differ in and what the detector found.
+- `lifeos known-failures new ID --subject S --looks-at WHAT` scaffolds an entry whose test fails until it is written.
+- `lifeos known-failures capture RUN` drafts one of a rejected release (its row) or of the log of a failed run; what an
+  image showed (no face, a copy, black, flat, a lattice of latent cells) is known again by what is measured at the same
+  prompt and seed. It writes no picture without `--with-images`.
 
 This page is made by `python -m lifeos.known_failures.page`.
 """

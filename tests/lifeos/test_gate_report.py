@@ -13,20 +13,22 @@ SOFT = HARD.model_copy(update={"id": "ceiling", "severity": "soft"})
 LORA = frozenset({"lora"})
 
 
-def event(gate="likeness", when="call", outcome="passed", verdict=None, xfail=False, message="", node="n"):
+def event(
+    gate="likeness", when="call", outcome="passed", verdict=None, xfail=False, message="", node="n", known=False
+):
     text = None if verdict is None else json.dumps(verdict.to_json())
     return {
         "event": "gate", "gate": gate, "node": node, "when": when, "outcome": outcome, "xfail": xfail,
-        "verdict": text, "message": message,
+        "verdict": text, "message": message, "known_failure": known,
     }  # fmt: skip
 
 
 def whole(verdict=None, outcome="passed", **more):
     """Setup, call and teardown as pytest reports them."""
     return [
-        event(when="setup", **{key: value for key, value in more.items() if key in ("gate", "node")}),
+        event(when="setup", **{key: value for key, value in more.items() if key in ("gate", "node", "known")}),
         event(verdict=verdict, outcome=outcome, **more),
-        event(when="teardown", verdict=verdict, **{k: v for k, v in more.items() if k in ("gate", "node")}),
+        event(when="teardown", verdict=verdict, **{k: v for k, v in more.items() if k in ("gate", "node", "known")}),
     ]
 
 
@@ -79,6 +81,33 @@ def test_what_did_not_pass_is_not_evaluated(tmp_path, events):
 def test_the_worst_of_several_holds(tmp_path):
     events = [*whole(passed("good"), node="a"), *whole(failed("bad"), "failed", node="b")]
     assert outcome(tmp_path, events) is Outcome.FAILED
+
+
+def known(verdict):
+    outcome = "passed" if verdict.outcome is Outcome.PASSED else "failed"
+    return whole(verdict, outcome, node="test_known_failure[x]", known=True)
+
+
+def test_a_known_failure_fails_the_gate_that_its_entry_names(tmp_path):
+    assert outcome(tmp_path, [*known(failed("the failure")), *whole(passed("x"))]) is Outcome.FAILED
+    assert outcome(tmp_path, [*known(not_evaluated("unseen")), *whole(passed("x"))]) is Outcome.NOT_EVALUATED
+    assert outcome(tmp_path, [*known(passed("not there")), *whole(passed("x"))]) is Outcome.PASSED
+    assert outcome(tmp_path, [*known(passed("not there")), *whole(failed("x"), "failed")]) is Outcome.FAILED
+
+
+def test_what_is_known_about_a_failure_follows_the_gates_own_figures(tmp_path):
+    events = [*known(failed("known failure x: fix: mend it")), *whole(failed("too many", 3.0, None, 1.0), "failed")]
+    (result,) = gate_results([HARD], LORA, report(tmp_path, events))
+    assert (result.verdict.value, result.verdict.threshold) == (3.0, 1.0)
+    assert result.verdict.reason == "too many; known failure x: fix: mend it"
+    (alone,) = gate_results([HARD], LORA, report(tmp_path, whole(failed("too many"), "failed")))
+    assert alone.verdict.reason == "too many"
+
+
+def test_a_known_failure_that_was_looked_for_does_not_stand_for_its_gate(tmp_path):
+    events = known(passed("not there"))
+    assert outcome(tmp_path, events) is Outcome.NOT_EVALUATED
+    assert narrowing([HARD], LORA, report(tmp_path, events), "release") == ["likeness did not run"]
 
 
 def test_undeclared_is_not_applicable_and_listed(tmp_path):

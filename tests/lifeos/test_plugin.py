@@ -1,5 +1,6 @@
 """The plugin under plain pytest: what a bare run does, and that skipping, xfailing and typos do not slip through."""
 
+import json
 import subprocess
 import sys
 
@@ -105,3 +106,29 @@ def test_options_reach_a_plain_pytest_in_the_checkout(tmp_path):
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
         assert "gates/gate_release.py::test_likeness" in done.stdout
+
+
+KNOWN = """
+import types
+import pytest
+from evals.verdict import failed, passed
+
+def entry(name):
+    return pytest.param(types.SimpleNamespace(gate="hard_one"), id=name, marks=pytest.mark.cheap)
+
+@pytest.mark.parametrize("entry", [entry("fp16-vae"), entry("other")])
+def test_known_failure(gate, entry, request):
+    gate(failed("seen") if "fp16-vae" in request.node.name else passed("not there"))
+"""
+
+
+def test_a_known_failure_is_chosen_by_its_id_and_counts_for_its_gate(tmp_path):
+    folder = written(tmp_path, "gate(passed('x'))")
+    (folder / "gate_known.py").write_text(KNOWN, encoding="utf-8")
+    code, said = plain(tmp_path, folder, "-m", "cheap", "-k", "fp16-vae", f"--invocation={tmp_path}", "-v")
+    assert code == 1, said
+    assert "test_known_failure[fp16-vae] FAILED" in said
+    assert "other" not in said.partition("FAILURES")[0]
+    events = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text(encoding="utf-8").splitlines()]
+    gates = {(event["gate"], event["known_failure"]) for event in events if event["event"] == "gate"}
+    assert gates == {("hard_one", True)}

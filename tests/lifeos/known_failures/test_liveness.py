@@ -89,7 +89,8 @@ def test_an_entry_that_cannot_be_live_says_why(tmp_path):
 def test_a_recording_is_named_as_one(tmp_path):
     text = LOG.replace('fix = "mend it"', 'fix = "mend it"\nneeds = "gpu"\nrecorded = "from elsewhere"')
     assert liveness(entry(tmp_path, text), tmp_path, lambda need: False).recorded
-    assert not liveness(entry(tmp_path, text), tmp_path, lambda need: True).recorded
+    assert liveness(entry(tmp_path, text), tmp_path, lambda need: True).recorded
+    assert not liveness(entry(tmp_path), tmp_path, lambda need: False).recorded
     assert not available("other_host")
     assert available("linux") != available("windows")
 
