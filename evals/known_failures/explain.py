@@ -69,9 +69,13 @@ def _lines_with(piece: bytes, text: bytes) -> Iterator[tuple[int, bytes]]:
     """Return start and content of every line that holds ``text``; a carriage return ends a line too."""
     place = piece.find(text)
     while place >= 0:
-        start = max(piece.rfind(b"\n", 0, place), piece.rfind(b"\r", 0, place)) + 1
-        ends = [end for end in (piece.find(b"\n", place), piece.find(b"\r", place)) if end >= 0]
-        end = min(ends, default=len(piece))
+        # Carriage returns are looked for inside the line alone: most logs have none, and all of the piece was searched.
+        start = piece.rfind(b"\n", 0, place) + 1
+        start = max(start, piece.rfind(b"\r", start, place) + 1)
+        end = piece.find(b"\n", place)
+        end = len(piece) if end < 0 else end
+        returned = piece.find(b"\r", place, end)
+        end = end if returned < 0 else returned
         yield start, piece[start:end]
         place = piece.find(text, end)
 

@@ -45,7 +45,7 @@ def reproduce(entry: Entry, place: Place, *, broken: bool, available: Callable[[
 
 
 def is_recorded(entry: Entry, root: Path, available: Callable[[str], bool]) -> bool:
-    """Return whether the files of an entry stand in for what it needs: it is not here, or no function makes use of it."""
+    """Return whether the files stand in for what an entry needs: it is not here, or no function makes use of it."""
     if entry.needs is None:
         return False
     return not available(entry.needs) or _function(entry, root) is None

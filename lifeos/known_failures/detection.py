@@ -101,7 +101,8 @@ def _dataset(entry: Entry, given: Given) -> Looked:
     for finding in lint.findings:
         if finding.rule == entry.rule:
             return Looked(finding.line)
-    return Looked(None, next((reason for gate, reason in lint.unknown.items() if gate == entry.gate), None))
+    unknown = {str(gate): reason for gate, reason in lint.unknown.items()}
+    return Looked(None, unknown.get(str(entry.gate)))
 
 
 def _weights(entry: Entry, given: Given) -> Looked:
