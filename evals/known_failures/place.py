@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.atomic import write_bytes, write_text
+from evals.errors import InputError
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,13 +74,30 @@ class Place:
                         shapes[f"unet.{module}"] = (rows, columns)
         return shapes
 
+    def demo_pictures(self, folder: str = "references") -> list[Path]:
+        """Return the demo persona's pictures in ``references`` (nobody trained on them) or ``dataset``.
+
+        Raises:
+            InputError: this project has no demo persona.
+        """
+        found = sorted((self.root / _DEMO / folder).glob("*.png"))
+        if not found:
+            raise InputError(f"{_DEMO.as_posix()}: accepted the demo persona to make artefacts of, got none; next: run "
+                             "it in a checkout of lifeos itself")  # fmt: skip
+        return found
+
     def demo_persona(self, images: int = 3, references: int = 2) -> Path:
-        """Copy the demo persona with so many of its training images (and captions) and references; return the copy."""
+        """Copy the demo persona with so many of its training images (and captions) and references; return the copy.
+
+        Raises:
+            InputError: this project has no demo persona.
+        """
         source, target = self.root / _DEMO, self.folder / "persona"
+        pictures = {name: self.demo_pictures(name) for name in ("dataset", "references")}
         for name in ("persona.toml", "prompts.toml", "recipe.toml", "calibration.json"):
             self.data(f"persona/{name}", (source / name).read_bytes())
         for folder, count in (("dataset", images), ("references", references)):
-            for path in sorted((source / folder).glob("*.png"))[:count]:
+            for path in pictures[folder][:count]:
                 for each in (path, path.with_suffix(".txt")):
                     if each.exists():
                         self.data(f"persona/{folder}/{each.name}", each.read_bytes())

@@ -63,6 +63,11 @@ def test_one_that_cannot_be_live_has_no_artefact(tmp_path):
         make(entry, tmp_path, tmp_path / "out")
 
 
+def test_without_the_demo_persona_that_is_said(tmp_path):
+    with pytest.raises(InputError, match="a checkout of lifeos itself"):
+        Place(tmp_path, tmp_path).demo_persona()
+
+
 def test_raw_material_is_sound(tmp_path):
     place = Place(tmp_path, project_root())
     shapes = place.attention_shapes()

@@ -69,6 +69,6 @@ def clean_logs(place):
 
 def references_as_samples(place):
     folder = place.folder / "images"
-    for number, path in enumerate(sorted((place.root / "personas/pistachio/references").glob("*.png"))):
+    for number, path in enumerate(place.demo_pictures()):
         place.data(f"images/B{number // 3 + 1:02}_seed{number % 3}.png", path.read_bytes())
     return {"images": folder, "persona": place.demo_persona()}

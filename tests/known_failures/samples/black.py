@@ -12,7 +12,7 @@ def sdxl_vae_fp16_black_samples(place, decoded):
     folder = place.folder / "images"
     folder.mkdir()
     # Pictures of the persona that nobody trained on: the best samples there are.
-    pictures = sorted((place.root / "personas" / "pistachio" / "references").glob("*.png"))
+    pictures = place.demo_pictures()
     for prompt in range(PROMPTS):
         for seed in range(SEEDS):
             with Image.open(pictures[prompt * SEEDS + seed]) as image:
