@@ -1,5 +1,3 @@
-import importlib.util
-import json
 from pathlib import Path
 
 import pytest
@@ -8,6 +6,7 @@ from evals.calibration import Calibration
 from evals.judge import judge
 from evals.verdict import Outcome
 from tests.evals.conftest import listed_policy
+from tests.must_block import build_fixtures
 
 FOLDER = Path(__file__).parents[1] / "must_block"
 FIXTURES = sorted(FOLDER.glob("*.json"))
@@ -15,7 +14,7 @@ SOFT = {"likeness_norm", "worst_prompt", "ceiling", "copy_face"}
 
 
 def judged(path):
-    fixture = json.loads(path.read_text(encoding="utf-8"))
+    fixture = build_fixtures.read(path)
     calibration = Calibration.from_json(fixture["calibration"])
     verdicts = judge(
         fixture["rows"],
@@ -46,9 +45,13 @@ def test_every_hard_row_gate_has_a_fixture_and_one_fixture_is_healthy():
 
 
 def test_files_are_what_the_script_writes():
-    spec = importlib.util.spec_from_file_location("build_fixtures", FOLDER / "build_fixtures.py")
-    script = importlib.util.module_from_spec(spec)
-    spec.loader.exec_module(script)
+    made = build_fixtures.fixtures()
     assert {path.stem: path.read_text(encoding="utf-8") for path in FIXTURES} == {
-        name: script.text(fixture) for name, fixture in script.fixtures().items()
+        name: build_fixtures.text(fixture, made["healthy"]) for name, fixture in made.items()
     }
+
+
+def test_what_differs_from_the_healthy_rows_is_the_whole_fixture():
+    made = build_fixtures.fixtures()
+    for path in FIXTURES:
+        assert build_fixtures.read(path) == made[path.stem]

@@ -1,5 +1,6 @@
 """Writes the metric-row fixtures beside this file: one that breaches each hard row gate alone, and one healthy.
 
+The healthy one is whole; every other file holds the rows that differ from it, and ``read`` puts them in their places.
 Run as ``python tests/must_block/build_fixtures.py`` after a change of the policy; a test holds the files to it.
 """
 
@@ -136,15 +137,31 @@ def fixtures():
     }
 
 
-def text(fixture):
-    """One line a row, so that a change of one image is a change of one line."""
-    head = {key: value for key, value in fixture.items() if key not in LISTS}
-    parts = [f'"{key}": {json.dumps(value)}' for key, value in head.items()]
+def text(fixture, healthy):
+    """One line a row, so that a change of one image is a change of one line; only rows that are not healthy's."""
+    is_whole = fixture is healthy
+    parts = [f'"{key}": {json.dumps(fixture[key])}' for key in ("schema", "breaches", "about")]
+    parts += [f'"calibration": {json.dumps(fixture["calibration"])}'] if is_whole else []
     for key in LISTS:
-        parts.append(f'"{key}": [\n' + ",\n".join(json.dumps(row) for row in fixture[key]) + "\n]")
+        rows = fixture[key] if is_whole else [row for row in fixture[key] if row not in healthy[key]]
+        if rows:
+            parts.append(f'"{key}": [\n' + ",\n".join(json.dumps(row) for row in rows) + "\n]")
     return "{" + ",\n".join(parts) + "}\n"
 
 
+def read(path):
+    """Return a fixture whole: the healthy one's rows, and its own in their cells."""
+    own = json.loads(path.read_text(encoding="utf-8"))
+    whole = json.loads(path.with_name("healthy.json").read_text(encoding="utf-8"))
+    for key in LISTS:
+        changed = {(row["prompt"], row["seed"]): row for row in own.get(key, [])}
+        whole[key] = [changed.pop((row["prompt"], row["seed"]), row) for row in whole[key]]
+        if changed:
+            raise ValueError(f"{path.name}: healthy.json has no row {min(changed)} in {key}")
+    return {**whole, "breaches": own["breaches"], "about": own["about"]}
+
+
 if __name__ == "__main__":
-    for name, fixture in fixtures().items():
-        (FOLDER / f"{name}.json").write_text(text(fixture), encoding="utf-8", newline="\n")
+    made = fixtures()
+    for name, fixture in made.items():
+        (FOLDER / f"{name}.json").write_text(text(fixture, made["healthy"]), encoding="utf-8", newline="\n")
