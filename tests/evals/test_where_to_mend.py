@@ -1,4 +1,5 @@
 import copy
+import gzip
 import json
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from hypothesis import strategies as st
 from evals.where_to_mend import RULES, STAGES, advice
 
 # Scorecards of real releases with planted faults, cut to what rules read; made from the histories of those runs.
-FAULTS = json.loads((Path(__file__).parent / "planted_faults.json").read_text(encoding="utf-8"))["rows"]
+FAULTS = json.loads(gzip.decompress((Path(__file__).parent / "planted_faults.json.gz").read_bytes()))["rows"]
 EXPECTED = {
     "good": None,
     "other_identity": ("another_person", "data"),
