@@ -1,5 +1,6 @@
 """What a run handed in, each thing opened once, by whichever detector asks for it first."""
 
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -67,10 +68,11 @@ class Given:
 
     @cached_property
     def asked(self) -> "AskedSet":
-        """The lines of the requirements file, for the pod's Python."""
+        """The lines of the requirements file, for the pod's Python; without a pod for this one."""
         from lifeos.pods.asked_set import read_asked
 
-        return read_asked(self.inputs.requirements, self.pod.python)
+        own = f"{sys.version_info.major}.{sys.version_info.minor}"
+        return read_asked(self.inputs.requirements, self.pod.python if self.inputs.pod else own)
 
     @cached_property
     def persona(self) -> "Persona":

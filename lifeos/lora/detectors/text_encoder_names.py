@@ -1,17 +1,22 @@
 """Known failures of how a LoRA file names the modules of a CLIP text encoder."""
 
+import re
+
 from evals.known_failures import detects
 from lifeos.lora.lora_file import LoraFile
+from lifeos.pods.asked_set import AskedSet
 
-_FLAT = (".encoder.layers.", ".encoder_layers_")
-"""How transformers from 5.6 on names a layer below the component, with dots or as kohya's tools write them."""
+_FLAT = re.compile(r"^(?:text_encoder(?:_\d)?\.|lora_te\d?_)encoder[._]layers[._]")
+"""As transformers from 5.6 on names a layer; before, ``text_model`` stood between."""
 
 
 @detects("clip-flatten-te-lora-dropped")
-def text_encoder_without_text_model(lora: LoraFile) -> str | None:
-    """Return whether text-encoder modules lack ``text_model``, which published bases and loaders have."""
-    named = [name for name in lora.keys.modules if name.startswith("text_encoder")]
-    flat = [name for name in named if name.removeprefix(name.split(".", 1)[0]).startswith(_FLAT)]
-    if not flat:
+def text_encoder_named_for_newer_transformers(lora: LoraFile, asked: AskedSet) -> str | None:
+    """Return whether text-encoder tensors lack ``text_model`` and the pod installs a transformers that has it."""
+    from packaging.version import Version
+
+    pinned = next((one.pinned for one in asked.asked if one.name == "transformers"), None)
+    flat = sorted(name for name in lora.tensors if _FLAT.match(name))
+    if not flat or pinned is None or pinned >= Version("5.6"):
         return None
-    return f"{len(flat)} of {len(named)} text-encoder modules are named without text_model, first {flat[0]}"
+    return f"{len(flat)} text-encoder tensors are named without text_model, first {flat[0]}, for transformers {pinned}"

@@ -9,13 +9,13 @@ def nan_in_lora(place, number):
     return {"lora": place.lora("lora.safetensors", tensors)}
 
 
-def clip_flatten_te_lora_dropped(place, level):
+def clip_flatten_te_lora_dropped(place, transformers):
     tensors = place.attention_lora()
     draw = np.random.default_rng(1)
     for projection in ("q_proj", "k_proj", "v_proj", "out_proj"):
-        # The width of tiny-base's text encoder.
-        for layer in range(2):
-            module = f"text_encoder.{level}encoder.layers.{layer}.self_attn.{projection}"
-            tensors[f"{module}.lora_A.weight"] = draw.normal(0, 0.1, (2, 128)).astype(np.float32)
-            tensors[f"{module}.lora_B.weight"] = draw.normal(0, 0.1, (128, 2)).astype(np.float32)
-    return {"lora": place.lora("lora.safetensors", tensors)}
+        # As diffusers saves it today; 128 is the width of tiny-base's text encoder.
+        module = f"text_encoder.encoder.layers.0.self_attn.{projection}"
+        tensors[f"{module}.lora_A.weight"] = draw.normal(0, 0.1, (2, 128)).astype(np.float32)
+        tensors[f"{module}.lora_B.weight"] = draw.normal(0, 0.1, (128, 2)).astype(np.float32)
+    requirements = place.text("requirements.txt", f"diffusers==0.35.2\ntransformers=={transformers}\n")
+    return {"lora": place.lora("lora.safetensors", tensors), "requirements": requirements}
