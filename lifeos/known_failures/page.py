@@ -16,8 +16,9 @@ _HEAD = """# Known failures
 Failures that cost people pod money or shipped a bad LoRA, each as an entry of `evals/known_failures/`: symptom,
 message, cause, fix, source. An entry is live when its reproducer (a requirements file, a recipe, a LoRA file, a
 dataset, a log, images, a recorded machine) makes its detector fire and the healthy twin, which differs in one field,
-does not. `lifeos known-failures list` runs both for every entry; nothing is stored. Each entry is a node of the gate
-that it blocks, so `pytest -m predeploy -k ID` looks for it alone in your own inputs.
+does not. `lifeos known-failures list` runs both for every entry (and not again over the same files and packages); no
+entry states it. Each entry is a node of the gate that it blocks, so `pytest -m predeploy -k ID` looks for it alone in
+your own inputs.
 
 - `lifeos known-failures explain LOG` (a file, `-`, or the message) names the entries that a log shows, with their fix.
 - `lifeos known-failures show ID` says what it is, what the twins differ in and what the detector found.

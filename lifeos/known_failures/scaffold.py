@@ -86,9 +86,9 @@ healthy = "TODO otherwise"
 """
     if looks_at in _TEXT:
         file, content = _TEXT[looks_at]
-        text += f'\n[inputs]\n{option} = "{file}"\n\n[files]\n"{file}" = \'\'\'\n{content}\'\'\'\n'
+        text += f"\n[inputs]\n{option} = \"{file}\"\n\n[files]\n\"{file}\" = '''\n{content}'''\n"
     elif looks_at == "pod":
-        text += '\n[inputs]\npod = "pod.toml"\n\n[files]\n"pod.toml" = \'\'\'\ngpu = "$value"\n\'\'\'\n'
+        text += "\n[inputs]\npod = \"pod.toml\"\n\n[files]\n\"pod.toml\" = '''\ngpu = \"$value\"\n'''\n"
     return text
 
 
