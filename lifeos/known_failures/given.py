@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from lifeos.pods.probe.gates import PodMachine
     from lifeos.pods.spec import Pod
     from lifeos.release import Release
+    from lifeos.settings import Settings
 
 
 @dataclass(frozen=True)
@@ -56,6 +57,16 @@ class Given:
         if not self.inputs.pod:
             raise InputError("--pod: accepted a kind of pod, got none; next: lifeos pods")
         return load_pod(self.inputs.pod, self.inputs.project.root)
+
+    @property
+    def declared_pod(self) -> "Pod | None":
+        """The kind of pod that was named; None where none was."""
+        return self.pod if self.inputs.pod else None
+
+    @property
+    def settings(self) -> "Settings":
+        """What ``lifeos.toml`` says."""
+        return self.inputs.project.settings
 
     @cached_property
     def requirements(self) -> "DependencyReport":

@@ -4,7 +4,7 @@ import json
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,9 @@ from lifeos.known_failures.given import Given
 from lifeos.pods.probe.environment import installed_versions
 from lifeos.settings import load_project, project_root
 
-MACHINE, ROWS = "machine", "rows"
-"""What a reproducer calls a recorded machine and recorded image rows; of these a run looks at its own."""
+MACHINE, ROWS, SETTINGS = "machine", "rows", "settings"
+"""What a reproducer calls a recorded machine, recorded image rows (of these a run looks at its own), and a
+``lifeos.toml`` that stands in for the checkout's own and lies in a folder of its own."""
 
 
 @dataclass(frozen=True)
@@ -97,11 +98,13 @@ def reproduced(
     project = load_project()
     folder.mkdir(parents=True)
     options: dict[str, Any] = dict(reproduce(entry, Place(folder, project.root), broken=broken, available=available))
-    machine, rows = options.pop(MACHINE, None), options.pop(ROWS, None)
-    unknown = sorted(set(options) - {name for name, _ in SHARED_OPTIONS})
+    machine, rows, settings = (options.pop(name, None) for name in (MACHINE, ROWS, SETTINGS))
+    if settings is not None:
+        project = replace(project, settings=load_project(Path(settings).parent).settings)
+    unknown = sorted(set(options) - {name for name, _ in SHARED_OPTIONS} - {"artifacts"})
     if unknown:
         raise InputError(f"{entry.id}: accepted options of lifeos gate, got {unknown[0]!r}; next: edit its reproducer")
-    inputs = read_inputs({**options, "artifacts": str(artifacts)}, project)
+    inputs = read_inputs({"artifacts": str(artifacts), **options}, project)
     if machine is None:
         return Given(inputs, offline=True, recorded_rows=None if rows is None else Path(rows))
     from lifeos.pods.probe.recorded import recorded_machine

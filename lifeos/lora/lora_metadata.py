@@ -19,6 +19,8 @@ OPTIMIZERS = {
 }
 """A recipe's optimizer -> ``ss_optimizer``: kohya writes module and class."""
 _PRECISIONS = {"float32": "no", "bfloat16": "bf16", "float16": "fp16"}
+PREDICTION_NAMES = {"epsilon": "epsilon", "v_prediction": "v"}
+"""What a scheduler calls the kind of prediction -> ``modelspec.prediction_type``, which sd-scripts writes too."""
 
 
 def lora_metadata(
@@ -92,7 +94,7 @@ def lora_metadata(
         "lifeos.family": recipe.family,
         "lifeos.trigger": recipe.trigger,
     }
-    prediction = {"epsilon": "epsilon", "v_prediction": "v"}.get(family.prediction_type(recipe.base))
+    prediction = PREDICTION_NAMES.get(family.prediction_type(recipe.base))
     if prediction is not None:
         metadata["modelspec.prediction_type"] = prediction
     if len(own) < len(inputs.examples):

@@ -92,6 +92,16 @@ def prodigy_d(optimizer: Any) -> float | None:
     return None if value is None else float(value)
 
 
+def first_look(steps: int) -> int:
+    """Return after how many of so many steps Prodigy's d must have grown: a tenth of them, 100 at least."""
+    return max(_FIRST_LOOK, steps // 10)
+
+
+def least_d(first: float, coefficient: float = 1.0) -> float:
+    """Return what Prodigy's d must have come to by then: ten times its start, less where ``d_coefficient`` says so."""
+    return _GROWTH * first * min(1.0, coefficient)
+
+
 def require_healthy(entry: Mapping[str, Any] | LogEntry, recipe: Recipe, first_d: float | None) -> None:
     """Stop a run that cannot become anything.
 
@@ -102,8 +112,8 @@ def require_healthy(entry: Mapping[str, Any] | LogEntry, recipe: Recipe, first_d
 
     Raises:
         InputError: a norm is not finite (known failure ``loss-nan-run-completes``), or Prodigy's d has not grown
-            tenfold in the first tenth of the steps, 100 at least, after the warm-up (``prodigy-d-stuck-at-d0``): its
-            first steps are a millionth of what training takes.
+            tenfold by ``first_look`` after the warm-up (``prodigy-d-stuck-at-d0``): its first steps are a millionth of
+            what training takes.
     """
     values = asdict(entry) if isinstance(entry, LogEntry) else dict(entry)
     for name in ("loss", "gradient_norm", "weight_norm"):
@@ -113,8 +123,8 @@ def require_healthy(entry: Mapping[str, Any] | LogEntry, recipe: Recipe, first_d
                              "optimizer.learning_rate or use dtype = \"float32\" in the recipe")
     if first_d is None or values["d"] is None:
         return
-    look = recipe.optimizer.warmup_steps + max(_FIRST_LOOK, recipe.steps // 10)
-    least = _GROWTH * first_d * min(1.0, recipe.optimizer.d_coefficient)
+    look = recipe.optimizer.warmup_steps + first_look(recipe.steps)
+    least = least_d(first_d, recipe.optimizer.d_coefficient)
     if values["step"] == look and values["d"] < least:
         raise InputError(f"training: accepted Prodigy's d above {least:.1e} after {look} steps, got {values['d']:.1e} "
                          "(known failure prodigy-d-stuck-at-d0): nothing is learnt; next: drop "

@@ -35,7 +35,7 @@ class TrainingText:
 
         Values are finite, infinite or NaN, as they were written.
         """
-        pattern = re.compile(rf'(?<![\w./]){re.escape(name)}"?\s*[=:]\s*({_NUMBER})(?![\w.])', re.IGNORECASE)
+        pattern = re.compile(rf'(?<![\w./*]){re.escape(name)}"?\s*[=:]\s*({_NUMBER})(?![\w.])', re.IGNORECASE)
         return [float(match.group(1)) for match in pattern.finditer(self.text)]
 
 

@@ -16,7 +16,7 @@ from lifeos.known_failures.liveness import MACHINE
 from lifeos.pods.probe.recorded import recorded_machine
 from lifeos.settings import project_root
 
-LOOKS_AT = {"requirements": "requirements", "recipe": "recipe", "persona": "dataset", "lora": "weights",
+LOOKS_AT = {"requirements": "requirements", "pod": "pod", "recipe": "recipe", "persona": "dataset", "lora": "weights",
             "training-log": "training_log", "images": "samples", MACHINE: "machine"}  # fmt: skip
 """Option that hands something in -> what entries look at there."""
 SOURCES = sorted((project_root() / REPRODUCERS / "healthy").glob("*.py"))

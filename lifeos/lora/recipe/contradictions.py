@@ -63,8 +63,8 @@ def _prodigy(recipe: "Recipe") -> _Found:
     second = optimizer.text_encoder_learning_rate
     if second is not None and second != rate:
         yield ("optimizer.text_encoder_learning_rate", "optimizer.name"), (
-            f"Prodigy estimates one step size for all weights and stops at two learning rates ({second:g} and "
-            f"{rate:g}); drop text_encoder_learning_rate or take adamw")  # fmt: skip
+            f"Prodigy estimates one step size for all weights and stops at two learning rates, {second:g} and {rate:g} "
+            "(known failure prodigy-multi-lr-groups); drop text_encoder_learning_rate or take adamw")  # fmt: skip
     # Seen: at 1e-4, as left over from AdamW, 400 toy steps moved no weight.
     if rate != 1.0 and not optimizer.learning_rate_is_deliberate:
         yield ("optimizer.learning_rate", "optimizer.name"), (
@@ -74,12 +74,12 @@ def _prodigy(recipe: "Recipe") -> _Found:
     # Seen: in float16 d stayed at 1e-6 for 400 toy steps and every lora_B at 0.
     if recipe.full_float16:
         yield ("full_float16", "optimizer.name"), (
-            "Prodigy's first steps are 1e-6, which float16 weights round away, so nothing is learnt; drop full_float16 "
-            "or take adamw")  # fmt: skip
+            "Prodigy's first steps are 1e-6, which float16 weights round away, so nothing is learnt (known failure "
+            "fp16-lora-weights-no-learning); drop full_float16 or take adamw")  # fmt: skip
     if optimizer.warmup_steps and not optimizer.safeguard_warmup:
         yield ("optimizer.warmup_steps", "optimizer.safeguard_warmup"), (
-            "the small rates of a warm-up enter Prodigy's estimate and it overshoots afterwards; set "
-            "safeguard_warmup = true or warmup_steps = 0")  # fmt: skip
+            "the small rates of a warm-up enter Prodigy's estimate and it overshoots afterwards (known failure "
+            "prodigy-d-overshoot); set safeguard_warmup = true or warmup_steps = 0")  # fmt: skip
 
 
 def _device(recipe: "Recipe") -> _Found:
