@@ -42,6 +42,21 @@ def _step(parameters, wanted, optimizer):
     return loss.item()
 
 
+def sdxl_vae_nan_latents(place, encoded_in):
+    import numpy as np
+
+    lines = ["INFO     caching latents...", "INFO     checking cache validity..."]
+    with np.errstate(all="ignore"):
+        # Activations as large as those of SDXL's VAE, normalised: beyond 65504 float16 holds infinity alone.
+        hidden = np.linspace(-1, 1, 64, dtype=encoded_in) * np.dtype(encoded_in).type(1e3) ** 2
+        latents = (hidden - hidden.mean()) / hidden.std()
+    if np.isnan(latents).any():
+        lines.append("RuntimeError: NaN detected in latents: /workspace/img/10_pstch/0002.png")
+    else:
+        lines += [_bar(step, 5, 0.1) for step in range(1, 6)]
+    return {"training-log": place.text("train.log", "\n".join(lines))}
+
+
 def prodigy_d_stuck_at_d0(place, warmup_steps):
     parameters, wanted = _toy()
     optimizer = _prodigy(parameters, lr=1.0)
@@ -123,25 +138,6 @@ def prodigy_args_as_tuple(place, argument):
         optimizer = _prodigy(parameters, lr=1.0, weight_decay=ast.literal_eval(argument))
         lines += [_bar(step + 1, 5, _step(parameters, wanted, optimizer)) for step in range(5)]
     except TypeError:
-        lines.append(traceback.format_exc())
-    return {"training-log": place.text("train.log", "\n".join(lines))}
-
-
-def torch26_weights_only_resume(place, weights_only):
-    import numpy as np
-    import torch
-
-    parameters, wanted = _toy()
-    optimizer = torch.optim.AdamW(parameters, lr=1e-3)
-    lines = [_bar(1, 6, _step(parameters, wanted, optimizer))]
-    saved = io.BytesIO()
-    torch.save({"optimizer": optimizer.state_dict(), "numpy": np.random.RandomState(0).get_state()}, saved)
-    saved.seek(0)
-    try:
-        state = torch.load(saved, **({} if weights_only == "by default" else {"weights_only": False}))
-        optimizer.load_state_dict(state["optimizer"])
-        lines += [_bar(step + 1, 6, _step(parameters, wanted, optimizer)) for step in range(1, 6)]
-    except Exception:  # torch raises what pickle's module calls UnpicklingError
         lines.append(traceback.format_exc())
     return {"training-log": place.text("train.log", "\n".join(lines))}
 
