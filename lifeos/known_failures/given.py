@@ -1,7 +1,7 @@
 """What a run handed in, each thing opened once, by whichever detector asks for it first."""
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -12,8 +12,12 @@ from lifeos.inputs import Inputs
 from lifeos.progress import Progress, silent
 
 if TYPE_CHECKING:
+    from packaging.version import Version
+
+    from lifeos.finished_images import FinishedImage
     from lifeos.known_failures.samples import Samples
     from lifeos.lora.dataset_lint.lint import DatasetLint
+    from lifeos.lora.families import Shape
     from lifeos.lora.lora_file import LoraFile
     from lifeos.lora.recipe import Recipe
     from lifeos.lora.training_text import TrainingText
@@ -127,6 +131,35 @@ class Given:
 
         family = get_family(self.persona.family)
         return read_lora(self._lora_file, family, family.modules(self.persona.base))
+
+    @cached_property
+    def base_modules(self) -> "Mapping[str, Shape]":
+        """``component.module`` of the persona's base to the shape of its weight."""
+        from lifeos.lora.families import get_family
+
+        return get_family(self.persona.family).modules(self.persona.base)
+
+    @property
+    def pod_version(self) -> "Callable[[str], Version | None]":
+        """Gives the version of a package on the pod: as it is pinned, else as it resolves; None where no pod was named."""
+
+        def version(package: str) -> "Version | None":
+            if not self.inputs.pod:
+                return None
+            pinned = next((one.pinned for one in self.asked.asked if one.name == package), None)
+            if pinned is None and not self.requirements.packages:
+                raise InputError(self.requirements.verdict.reason)
+            found = self.requirements.packages.get(package) if pinned is None else None
+            return pinned if found is None else found.version
+
+        return version
+
+    @cached_property
+    def finished_images(self) -> "Sequence[FinishedImage]":
+        """The finished images that were handed in, not opened; none where a LoRA is judged."""
+        from lifeos.finished_images import read_images
+
+        return [] if self.inputs.images is None else read_images(self.inputs.images)
 
     @cached_property
     def log(self) -> "TrainingText":

@@ -38,11 +38,26 @@ def read_tokenizers(base: Path) -> list[CaptionTokenizer]:
     Raises:
         InputError: no base there, no tokenizer named, one without readable files or without a limit.
     """
+    return [_read(base, name) for name in _names(base)]
+
+
+def read_pieces(base: Path) -> list[Callable[[str], list[str]]]:
+    """Return for every tokenizer that a base names what cuts a text into its pieces, those of start and end left out.
+
+    Raises:
+        InputError: no base there, no tokenizer named, or one without readable files.
+    """
+    opened = [_open(base / name) for name in _names(base)]
+    return [lambda text, tokenizer=tokenizer: tokenizer.encode(text, add_special_tokens=False).tokens
+            for tokenizer in opened]  # fmt: skip
+
+
+def _names(base: Path) -> list[str]:
     index = _json(base / "model_index.json")
     names = sorted(name for name, value in index.items() if name.startswith("tokenizer") and _is_used(value))
     if not names:
         raise InputError(f"{base}: accepted a base with a tokenizer, got none in model_index.json; next: check base")
-    return [_read(base, name) for name in names]
+    return names
 
 
 def _is_used(value: Any) -> bool:
@@ -50,10 +65,13 @@ def _is_used(value: Any) -> bool:
 
 
 def _read(base: Path, name: str) -> CaptionTokenizer:
+    limit, tokenizer = _limit(base, name), _open(base / name)
+    return CaptionTokenizer(name, limit, lambda text: len(tokenizer.encode(text).ids))
+
+
+def _open(folder: Path) -> Any:
     from tokenizers import Tokenizer
 
-    folder = base / name
-    limit = _limit(base, name)
     try:
         if (folder / "tokenizer.json").is_file():
             tokenizer = Tokenizer.from_file(str(folder / "tokenizer.json"))
@@ -64,11 +82,11 @@ def _read(base: Path, name: str) -> CaptionTokenizer:
     # The library raises plain Exception for whatever it cannot read.
     except Exception as error:
         raise InputError(
-            f"{folder}: accepted a tokenizer's files, got {error}; next: fetch {name} of the base again"
+            f"{folder}: accepted a tokenizer's files, got {error}; next: fetch {folder.name} of the base again"
         ) from error
     tokenizer.no_truncation()
     tokenizer.no_padding()
-    return CaptionTokenizer(name, limit, lambda text: len(tokenizer.encode(text).ids))
+    return tokenizer
 
 
 def _limit(base: Path, name: str) -> int:

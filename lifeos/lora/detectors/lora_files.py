@@ -1,0 +1,191 @@
+"""Known failures that a LoRA file shows: of its numbers, of its scales, and of the names that loaders look for."""
+
+from collections.abc import Callable, Iterable, Mapping
+from typing import TYPE_CHECKING
+
+from evals.known_failures import detects
+from evals.verdict import Outcome
+
+if TYPE_CHECKING:
+    from packaging.version import Version
+
+    from lifeos.lora.families import Shape
+    from lifeos.lora.lora_file import LoraFile
+    from lifeos.lora.weights import WeightsReport
+    from lifeos.persona import Persona
+
+_LYCORIS = (".hada_w", ".lokr_w", ".oft_", ".boft_", "dora_scale", "lora_magnitude_vector")
+_FLAT, _NESTED = ("text_encoder.encoder.", "text_encoder.embeddings."), "text_encoder.text_model."
+
+
+@detects("lora-b-all-zero")
+def nothing_changes(weights: "WeightsReport") -> str | None:
+    """Return whether no module changes anything."""
+    norms = weights.delta_norms
+    return f"all {len(norms)} modules change nothing" if norms and not any(norms.values()) else None
+
+
+@detects("unet-only-down-blocks-zero")
+def down_blocks_change_nothing(weights: "WeightsReport") -> str | None:
+    """Return whether every module going down changes nothing and those going up do."""
+    down, up = (
+        [norm for name, norm in weights.delta_norms.items() if name.startswith(f"unet.{side}_blocks.")]
+        for side in ("down", "up")
+    )
+    if not down or any(down) or not any(up):
+        return None
+    return f"all {len(down)} modules of the down blocks change nothing; {sum(map(bool, up))} of the up blocks do"
+
+
+@detects("alpha-not-saved")
+def alpha_not_saved(lora: "LoraFile") -> str | None:
+    """Return a module that the file's metadata give another alpha than a loader takes, which reads none of these."""
+    for name, module in sorted(lora.modules.items()):
+        trained = None if _states_alpha(lora, name) else _trained_alpha(lora.metadata, module.rank)
+        if trained is not None and trained != module.alpha:
+            return (f"{name}: trained with alpha {trained:g} at rank {module.rank}; the file states none, and a loader "
+                    f"takes {module.alpha:g}")  # fmt: skip
+    return None
+
+
+@detects("mixed-rank-no-alpha")
+def ranks_differ_without_alpha(lora: "LoraFile") -> str | None:
+    """Return a component whose modules differ in rank and state no alpha."""
+    ranks: dict[str, set[int]] = {}
+    for name, module in lora.modules.items():
+        if not _states_alpha(lora, name):
+            ranks.setdefault(name.split(".", 1)[0], set()).add(module.rank)
+    mixed = next((component for component, found in sorted(ranks.items()) if len(found) > 1), None)
+    return None if mixed is None else f"{mixed}: ranks {', '.join(map(str, sorted(ranks[mixed])))} and no alpha"
+
+
+@detects("comfy-lora-key-not-loaded")
+def kohya_names_with_a_tail(lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> str | None:
+    """Return names of kohya's kind that would be a module's but for an underscore at their end."""
+    return _shown("kohya names end in an underscore that no module has", _with_a_tail(lora, base_modules))
+
+
+@detects("diffusers-prefix-silent-noop")
+def names_without_a_component(lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> str | None:
+    """Return names that are a module's of the base, without the component in front."""
+    inner = {name.split(".", 1)[1] for name in base_modules}
+    bare = [name for name in lora.keys.unknown if name.split(".lora", 1)[0] in inner]
+    return _shown("names lack their component (unet., text_encoder.)", bare)
+
+
+@detects("clip-flatten-te-lora-dropped")
+def text_encoder_named_otherwise(
+    lora: "LoraFile", persona: "Persona", base_modules: "Mapping[str, Shape]",
+    pod_version: "Callable[[str], Version | None]",
+) -> str | None:  # fmt: skip
+    """Return names of CLIP's text model as transformers 5.6 flattened them, or published names on a pod that drops them.
+
+    diffusers strips ``text_model.`` for a flattened model from 0.41.0 on: ``loaders/lora_base.py`` of the wheels. The
+    encoders of SD3 and the second one of SDXL, which are of another class, were not flattened.
+    """
+    flat = _flattened(lora, base_modules)
+    if flat:
+        return _shown("text encoder names lack text_model., which every published layout has", flat)
+    nested = [name for name in lora.modules if name.startswith(_NESTED) and name in base_modules]
+    if not nested or persona.family == "sd3":
+        return None
+    transformers = pod_version("transformers")
+    if transformers is None or transformers < _version("5.6"):
+        return None
+    return _below(pod_version, "0.41", f"{len(nested)} modules named text_encoder.text_model beside {transformers}")
+
+
+@detects("te-lora-dropped-by-prefix")
+def flux_text_encoder_dropped(
+    lora: "LoraFile", persona: "Persona", pod_version: "Callable[[str], Version | None]"
+) -> str | None:
+    """Return whether the pod's diffusers drops the text encoder of a kohya file for Flux.
+
+    Its converter keeps ``lora_te1_`` from 0.37.0 on: ``loaders/lora_conversion_utils.py`` of the wheels.
+    """
+    names = [name for name in lora.tensors if name.startswith("lora_te1_")]
+    if persona.family != "flux" or not names:
+        return None
+    return _below(pod_version, "0.37", f"{len(names)} tensors named lora_te1_")
+
+
+@detects("te2-text-projection-key")
+def text_projection_not_renamed(lora: "LoraFile", pod_version: "Callable[[str], Version | None]") -> str | None:
+    """Return whether the pod's diffusers stops at a text projection among kohya's names.
+
+    Its converter knows it from 0.29.0 on: ``loaders/lora_conversion_utils.py`` of the wheels.
+    """
+    names = sorted(name for name in lora.tensors if name.startswith("lora_te2_text_projection"))
+    return _below(pod_version, "0.29", names[0]) if names else None
+
+
+@detects("dora-or-lycoris-keys")
+def no_plain_lora(lora: "LoraFile") -> str | None:
+    """Return the tensors of LoHa, LoKr and the like that were not understood."""
+    return _shown("tensors are of another adapter than a LoRA",
+                  [name for name in lora.keys.unknown if any(mark in name for mark in _LYCORIS)])  # fmt: skip
+
+
+@detects("lora-trained-on-other-base")
+def made_for_another_base(
+    weights: "WeightsReport", lora: "LoraFile", base_modules: "Mapping[str, Shape]"
+) -> str | None:
+    """Return why the file does not fit the base, unless its names are only spelled otherwise."""
+    verdict = weights.verdicts["weights_base"]
+    spelled_otherwise = {*_with_a_tail(lora, base_modules), *_flattened(lora, base_modules)}
+    if verdict.outcome is not Outcome.FAILED or not set(lora.keys.modules) - spelled_otherwise:
+        return None
+    return verdict.reason
+
+
+@detects("partial-lora-loads-quietly")
+def modules_absent(weights: "WeightsReport", lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> str | None:
+    """Return how many modules are absent from a file in which everything that is there is sound."""
+    if lora.keys.unknown or lora.broken or set(lora.keys.modules) - set(base_modules):
+        return None
+    if not 0 < weights.found < weights.expected:
+        return None
+    return f"{weights.found} of {weights.expected} modules are there, and a loader takes them without a word"
+
+
+def _states_alpha(lora: "LoraFile", name: str) -> bool:
+    from lifeos.lora.lora_file import AdapterMetadata
+
+    adapter = AdapterMetadata.read(lora.metadata)
+    component = name.split(".", 1)[0]
+    return "alpha" in lora.keys.modules[name].parts or (
+        adapter is not None and f"{component}.lora_alpha" in adapter.values
+    )
+
+
+def _trained_alpha(metadata: Mapping[str, str], rank: int) -> float | None:
+    try:
+        return float(metadata["ss_network_alpha"]) if int(metadata["ss_network_dim"]) == rank else None
+    except (KeyError, ValueError):
+        return None
+
+
+def _with_a_tail(lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> list[str]:
+    flat = {name.split(".", 1)[0] + "." + name.split(".", 1)[1].replace(".", "_") for name in base_modules}
+    return [name for name in lora.keys.modules if name.endswith("_") and name.rstrip("_") in flat]
+
+
+def _flattened(lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> list[str]:
+    return [name for name in lora.keys.modules
+            if name.startswith(_FLAT) and _NESTED + name.split(".", 1)[1] in base_modules]  # fmt: skip
+
+
+def _shown(what: str, names: Iterable[str]) -> str | None:
+    found = sorted(names)
+    return f"{len(found)} {what}, first {found[0][:120]}" if found else None
+
+
+def _below(pod_version: "Callable[[str], Version | None]", least: str, what: str) -> str | None:
+    version = pod_version("diffusers")
+    return None if version is None or version >= _version(least) else f"{what}; the pod has diffusers {version}"
+
+
+def _version(text: str) -> "Version":
+    from packaging.version import Version
+
+    return Version(text)
