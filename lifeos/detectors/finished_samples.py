@@ -44,11 +44,11 @@ def one_seed_a_touched_picture(finished_images: "Sequence[FinishedImage]") -> st
 @detects("insightface-bgr-expected")
 def red_and_blue_swapped(samples: "Samples") -> str | None:
     """Return whether skin is bluer than it is yellow: a typology angle beyond a right angle, in most of the images."""
-    angles = [row["metrics"]["tone_ita"] for row in samples.rows]
-    beyond = [angle for angle in angles if angle is not None and abs(angle) > _BLUER_THAN_YELLOW]
-    if len(beyond) <= len([angle for angle in angles if angle is not None]) / 2:
+    measured = [row["metrics"]["tone_ita"] for row in samples.rows if row["metrics"]["tone_ita"] is not None]
+    beyond = [angle for angle in measured if abs(angle) > _BLUER_THAN_YELLOW]
+    if len(beyond) <= len(measured) / 2:
         return None
-    return f"skin is blue in {len(beyond)} of {len(angles)} images (typology angle {math.fsum(beyond) / len(beyond):.0f})"
+    return f"skin is blue in {len(beyond)} of {len(measured)} images, typology angle {beyond[0]:.0f} degrees"
 
 
 def _repeated(

@@ -141,7 +141,7 @@ class Given:
 
     @property
     def pod_version(self) -> "Callable[[str], Version | None]":
-        """Gives the version of a package on the pod: as it is pinned, else as it resolves; None where no pod was named."""
+        """Gives the version of a package on the pod, as pinned, else as it resolves; None where no pod was named."""
 
         def version(package: str) -> "Version | None":
             if not self.inputs.pod:

@@ -47,9 +47,11 @@ def read_pieces(base: Path) -> list[Callable[[str], list[str]]]:
     Raises:
         InputError: no base there, no tokenizer named, or one without readable files.
     """
-    opened = [_open(base / name) for name in _names(base)]
-    return [lambda text, tokenizer=tokenizer: tokenizer.encode(text, add_special_tokens=False).tokens
-            for tokenizer in opened]  # fmt: skip
+
+    def cutter(tokenizer: Any) -> Callable[[str], list[str]]:
+        return lambda text: list(tokenizer.encode(text, add_special_tokens=False).tokens)
+
+    return [cutter(_open(base / name)) for name in _names(base)]
 
 
 def _names(base: Path) -> list[str]:

@@ -78,7 +78,7 @@ def text_encoder_named_otherwise(
     lora: "LoraFile", persona: "Persona", base_modules: "Mapping[str, Shape]",
     pod_version: "Callable[[str], Version | None]",
 ) -> str | None:  # fmt: skip
-    """Return names of CLIP's text model as transformers 5.6 flattened them, or published names on a pod that drops them.
+    """Return names of CLIP's text model as transformers 5.6 flattened them, or published ones that the pod drops.
 
     diffusers strips ``text_model.`` for a flattened model from 0.41.0 on: ``loaders/lora_base.py`` of the wheels. The
     encoders of SD3 and the second one of SDXL, which are of another class, were not flattened.

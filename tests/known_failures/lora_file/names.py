@@ -72,4 +72,3 @@ def safetensors_truncated(place, share):
     content = path.read_bytes()
     path.write_bytes(content[: int(len(content) * share)])
     return {"lora": path}
-

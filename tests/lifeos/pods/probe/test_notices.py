@@ -27,6 +27,8 @@ SEEN = {
     "xformers-no-operator": "NotImplementedError: No operator found for `memory_efficient_attention_forward` with "
     "inputs:",
     "transformers-without-torch": "Disabling PyTorch because PyTorch >= 2.6 is required but found 2.4.1",
+    "insightface-providers-not-passed": "Applied providers: ['CPUExecutionProvider'], with options: "
+    "{'CPUExecutionProvider': {}}",
     "random-weights-after-load": "Some weights of CLIPTextModel were not initialized from the model checkpoint",
 }
 HARMLESS = (
