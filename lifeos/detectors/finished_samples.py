@@ -44,7 +44,7 @@ def one_seed_a_touched_picture(finished_images: "Sequence[FinishedImage]") -> st
 @detects("insightface-bgr-expected")
 def red_and_blue_swapped(samples: "Samples") -> str | None:
     """Return whether skin is bluer than it is yellow: a typology angle beyond a right angle, in most of the images."""
-    measured = [row["metrics"]["tone_ita"] for row in samples.rows if row["metrics"]["tone_ita"] is not None]
+    measured = [angle for row in samples.rows if (angle := row["metrics"].get("tone_ita")) is not None]
     beyond = [angle for angle in measured if abs(angle) > _BLUER_THAN_YELLOW]
     if len(beyond) <= len(measured) / 2:
         return None

@@ -130,7 +130,7 @@ class Given:
         from lifeos.lora.lora_file import read_lora
 
         family = get_family(self.persona.family)
-        return read_lora(self._lora_file, family, family.modules(self.persona.base))
+        return read_lora(self._lora_file, family, self.base_modules)
 
     @cached_property
     def base_modules(self) -> "Mapping[str, Shape]":

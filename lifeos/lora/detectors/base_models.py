@@ -30,7 +30,7 @@ def flat_text_encoder_for_old_transformers(
 ) -> str | None:
     """Return whether the base's text encoder was saved flat and the pod's transformers looks for ``text_model.``.
 
-    ``CLIPTextModel`` lost that part of its names in transformers 5.6.0; later versions read both layouts.
+    ``CLIPTextModel`` lost that part of its names in transformers 5.6.0: ``models/clip/modeling_clip.py`` of the wheels.
     """
     from packaging.version import Version
 

@@ -10,12 +10,12 @@ if TYPE_CHECKING:
     from packaging.version import Version
 
     from lifeos.lora.families import Shape
-    from lifeos.lora.lora_file import LoraFile
+    from lifeos.lora.lora_file import LoraFile, LoraModule
     from lifeos.lora.weights import WeightsReport
     from lifeos.persona import Persona
 
-_LYCORIS = (".hada_w", ".lokr_w", ".oft_", ".boft_", "dora_scale", "lora_magnitude_vector")
-_FLAT, _NESTED = ("text_encoder.encoder.", "text_encoder.embeddings."), "text_encoder.text_model."
+_OTHER_ADAPTERS = (".hada_w", ".lokr_w", "dora_scale", "lora_magnitude_vector")
+_NESTED = "text_encoder.text_model."
 
 
 @detects("lora-b-all-zero")
@@ -40,8 +40,8 @@ def down_blocks_change_nothing(weights: "WeightsReport") -> str | None:
 @detects("alpha-not-saved")
 def alpha_not_saved(lora: "LoraFile") -> str | None:
     """Return a module that the file's metadata give another alpha than a loader takes, which reads none of these."""
-    for name, module in sorted(lora.modules.items()):
-        trained = None if _states_alpha(lora, name) else _trained_alpha(lora.metadata, module.rank)
+    for name, module in sorted(_without_alpha(lora).items()):
+        trained = _trained_alpha(lora.metadata, module.rank)
         if trained is not None and trained != module.alpha:
             return (f"{name}: trained with alpha {trained:g} at rank {module.rank}; the file states none, and a loader "
                     f"takes {module.alpha:g}")  # fmt: skip
@@ -52,9 +52,8 @@ def alpha_not_saved(lora: "LoraFile") -> str | None:
 def ranks_differ_without_alpha(lora: "LoraFile") -> str | None:
     """Return a component whose modules differ in rank and state no alpha."""
     ranks: dict[str, set[int]] = {}
-    for name, module in lora.modules.items():
-        if not _states_alpha(lora, name):
-            ranks.setdefault(name.split(".", 1)[0], set()).add(module.rank)
+    for name, module in _without_alpha(lora).items():
+        ranks.setdefault(name.split(".", 1)[0], set()).add(module.rank)
     mixed = next((component for component, found in sorted(ranks.items()) if len(found) > 1), None)
     return None if mixed is None else f"{mixed}: ranks {', '.join(map(str, sorted(ranks[mixed])))} and no alpha"
 
@@ -123,7 +122,7 @@ def text_projection_not_renamed(lora: "LoraFile", pod_version: "Callable[[str], 
 def no_plain_lora(lora: "LoraFile") -> str | None:
     """Return the tensors of LoHa, LoKr and the like that were not understood."""
     return _shown("tensors are of another adapter than a LoRA",
-                  [name for name in lora.keys.unknown if any(mark in name for mark in _LYCORIS)])  # fmt: skip
+                  [name for name in lora.keys.unknown if any(mark in name for mark in _OTHER_ADAPTERS)])  # fmt: skip
 
 
 @detects("lora-trained-on-other-base")
@@ -148,14 +147,15 @@ def modules_absent(weights: "WeightsReport", lora: "LoraFile", base_modules: "Ma
     return f"{weights.found} of {weights.expected} modules are there, and a loader takes them without a word"
 
 
-def _states_alpha(lora: "LoraFile", name: str) -> bool:
+def _without_alpha(lora: "LoraFile") -> "dict[str, LoraModule]":
+    """Return the modules whose alpha neither a tensor nor the adapter metadata state."""
     from lifeos.lora.lora_file import AdapterMetadata
 
     adapter = AdapterMetadata.read(lora.metadata)
-    component = name.split(".", 1)[0]
-    return "alpha" in lora.keys.modules[name].parts or (
-        adapter is not None and f"{component}.lora_alpha" in adapter.values
-    )
+    stated = {} if adapter is None else adapter.values
+    return {name: module for name, module in lora.modules.items()
+            if "alpha" not in lora.keys.modules[name].parts
+            and f"{name.split('.', 1)[0]}.lora_alpha" not in stated}  # fmt: skip
 
 
 def _trained_alpha(metadata: Mapping[str, str], rank: int) -> float | None:
@@ -166,13 +166,20 @@ def _trained_alpha(metadata: Mapping[str, str], rank: int) -> float | None:
 
 
 def _with_a_tail(lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> list[str]:
-    flat = {name.split(".", 1)[0] + "." + name.split(".", 1)[1].replace(".", "_") for name in base_modules}
-    return [name for name in lora.keys.modules if name.endswith("_") and name.rstrip("_") in flat]
+    known = {_undotted(name) for name in base_modules}
+    return [name for name in lora.keys.modules if name.endswith("_") and name.rstrip("_") in known]
 
 
 def _flattened(lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> list[str]:
+    known = {_undotted(name) for name in base_modules}
     return [name for name in lora.keys.modules
-            if name.startswith(_FLAT) and _NESTED + name.split(".", 1)[1] in base_modules]  # fmt: skip
+            if name not in base_modules and _undotted(name.replace(".", ".text_model.", 1)) in known]  # fmt: skip
+
+
+def _undotted(name: str) -> str:
+    """Return ``component.module`` with the module as kohya's tools write it, which is how a reader leaves it too."""
+    component, module = name.split(".", 1)
+    return f"{component}.{module.replace('.', '_')}"
 
 
 def _shown(what: str, names: Iterable[str]) -> str | None:

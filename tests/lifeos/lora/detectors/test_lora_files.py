@@ -48,6 +48,11 @@ def test_names_that_fit_nothing_are_not_called_flat():
     assert seen.startswith("1 text encoder")
 
 
+def test_kohya_names_may_be_flat_too():
+    flat = lora("text_encoder.encoder_layers_0_self_attn_q_proj")
+    assert text_encoder_named_otherwise(flat, SimpleNamespace(family="sd15"), BASE, pod()) is not None
+
+
 @pytest.mark.parametrize(("family", "found"), [("flux", True), ("sdxl", False)])
 def test_only_flux_drops_the_first_text_encoder_by_its_prefix(family, found):
     file = lora(tensors=["lora_te1_text_model_encoder_layers_0_self_attn_q_proj.alpha"])
