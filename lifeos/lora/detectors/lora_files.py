@@ -37,6 +37,21 @@ def down_blocks_change_nothing(weights: "WeightsReport") -> str | None:
     return f"all {len(down)} modules of the down blocks change nothing; {sum(map(bool, up))} of the up blocks do"
 
 
+@detects("sdxl-te1-last-layer-legit-zero")
+def another_layer_is_dead(
+    weights: "WeightsReport", persona: "Persona", base_modules: "Mapping[str, Shape]"
+) -> str | None:
+    """Return the dead modules of SDXL's first text encoder that have no such excuse as its last layer has."""
+    from lifeos.lora.families import get_family
+
+    if persona.family != "sdxl":
+        return None
+    spared = get_family(persona.family).may_be_dead(base_modules)
+    norms = {name: norm for name, norm in weights.delta_norms.items() if name.startswith(_NESTED)}
+    dead = [name for name, norm in norms.items() if norm == 0.0 and name not in spared]
+    return _shown("modules of the first text encoder change nothing", dead) if any(norms.values()) else None
+
+
 @detects("alpha-not-saved")
 def alpha_not_saved(lora: "LoraFile") -> str | None:
     """Return a module that the file's metadata give another alpha than a loader takes, which reads none of these."""

@@ -8,6 +8,7 @@ from packaging.version import Version
 from lifeos.lora.detectors.lora_files import (
     alpha_not_saved,
     flux_text_encoder_dropped,
+    modules_absent,
     ranks_differ_without_alpha,
     text_encoder_named_otherwise,
 )
@@ -80,3 +81,14 @@ def test_ranks_may_differ_between_components():
     both = lora("unet.a", "unet.b", ranks={"unet.a": 4, "unet.b": 2})
     assert ranks_differ_without_alpha(one_each) is None
     assert ranks_differ_without_alpha(both) == "unet: ranks 2, 4 and no alpha"
+
+
+def test_a_file_that_is_not_understood_is_not_called_a_part():
+    report, file = SimpleNamespace(found=2, expected=4), lora(NESTED)
+    file.broken = {}
+    assert modules_absent(report, file, BASE) == "2 of 4 modules are there, and a loader takes them without a word"
+    assert modules_absent(report, file, {}) is None
+    file.broken = {NESTED: "has no up matrix"}
+    assert modules_absent(report, file, BASE) is None
+    file.broken, file.keys.unknown = {}, ("lora_unet_a.hada_w1_a",)
+    assert modules_absent(report, file, BASE) is None
