@@ -30,7 +30,7 @@ def trigger_means_something(persona: "Persona") -> str | None:
 @detects("class-leakage")
 def class_word_without_the_trigger(persona: "Persona", lint: "DatasetLint") -> str | None:
     """Return the captions that call the persona by the class word alone."""
-    from lifeos.lora.dataset_lint.captions import trigger_count
+    from lifeos.lora.dataset import trigger_count
 
     alone = [
         caption.path.name

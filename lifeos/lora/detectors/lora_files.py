@@ -92,19 +92,21 @@ def text_encoder_named_otherwise(
     lora: "LoraFile", persona: "Persona", base_modules: "Mapping[str, Shape]",
     pod_version: "Callable[[str], Version | None]",
 ) -> str | None:  # fmt: skip
-    """Return names of CLIP's text model as transformers 5.6 flattened them, or published ones that the pod drops.
+    """Return names of CLIP's text model that the pod's transformers does not have and its diffusers does not change.
 
-    diffusers strips ``text_model.`` for a flattened model from 0.41.0 on: ``loaders/lora_base.py`` of the wheels. The
-    encoders of SD3 and the second one of SDXL, which are of another class, were not flattened.
+    transformers 5.6 dropped the level ``text_model``; diffusers strips it from a file's names from 0.41.0 on:
+    ``loaders/lora_base.py`` of the wheels. The encoders of SD3 and the second one of SDXL, which are of another class,
+    kept it.
     """
-    flat = _flattened(lora, base_modules)
-    if flat:
-        return _shown("text encoder names lack text_model., which every published layout has", flat)
-    nested = [name for name in lora.modules if name.startswith(_NESTED) and name in base_modules]
-    if not nested or persona.family == "sd3":
-        return None
     transformers = pod_version("transformers")
-    if transformers is None or transformers < _version("5.6"):
+    if transformers is None or persona.family == "sd3":
+        return None
+    if transformers < _version("5.6"):
+        what = f"text encoder names lack text_model., which transformers {transformers} has"
+        return _shown(what, _flattened(lora, base_modules))
+    nested = [name for name, keys in lora.keys.modules.items() if name.startswith(_NESTED) and name in base_modules
+              and any("text_model" in tensor for tensor in keys.parts.values())]  # fmt: skip
+    if not nested:
         return None
     return _below(pod_version, "0.41", f"{len(nested)} modules named text_encoder.text_model beside {transformers}")
 
@@ -186,9 +188,15 @@ def _with_a_tail(lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> list[
 
 
 def _flattened(lora: "LoraFile", base_modules: "Mapping[str, Shape]") -> list[str]:
-    known = {_undotted(name) for name in base_modules}
-    return [name for name in lora.keys.modules
-            if name not in base_modules and _undotted(name.replace(".", ".text_model.", 1)) in known]  # fmt: skip
+    known, found = {_undotted(name) for name in base_modules}, []
+    for module, keys in lora.keys.modules.items():
+        if module in base_modules:
+            # The reader knows diffusers' flat names too; the tensors tell which the file has.
+            flat = ".text_model." in module and not any("text_model" in name for name in keys.parts.values())
+        else:
+            flat = _undotted(module.replace(".", ".text_model.", 1)) in known
+        found += [module] if flat else []
+    return found
 
 
 def _undotted(name: str) -> str:

@@ -14,17 +14,22 @@ _BLOCK = re.compile(r"(.*\.\d+)\.")
 
 @detects("gradckpt-reentrant-no-grad")
 def blocks_without_gradient(lora: LoraFile, weights: WeightsReport) -> str | None:
-    """Return whether whole blocks never moved while others learnt: B is 0 in all of theirs, and A is not."""
+    """Return whether blocks of the denoiser never moved while others learnt: B is 0 in all of theirs, A is not."""
     # What a family lets be dead (the last layer of SDXL's first text encoder) does not fail that gate.
     if weights.verdicts["weights_effect"].outcome is not Outcome.FAILED:
         return None
     blocks: dict[str, list[bool]] = {}
     for name, module in lora.modules.items():
+        if name.startswith("text_encoder"):
+            continue
         block = _BLOCK.match(name)
         never_moved = not module.up.any() and bool(module.down.any())
         blocks.setdefault(block.group(1) if block else name, []).append(never_moved)
     dead = [name for name, modules in blocks.items() if all(modules)]
     learnt = [name for name, modules in blocks.items() if not any(modules)]
+    # A denoiser whose way down alone is dead has an entry of its own (unet-only-down-blocks-zero).
+    if dead and set(dead) == {name for name in blocks if name.startswith("unet.down_blocks.")}:
+        return None
     # One that moved in part had a gradient: something else is wrong with it.
     if not dead or not learnt or len(dead) + len(learnt) < len(blocks):
         return None

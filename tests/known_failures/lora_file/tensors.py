@@ -18,4 +18,4 @@ def clip_flatten_te_lora_dropped(place, transformers):
         tensors[f"{module}.lora_A.weight"] = draw.normal(0, 0.1, (2, 128)).astype(np.float32)
         tensors[f"{module}.lora_B.weight"] = draw.normal(0, 0.1, (128, 2)).astype(np.float32)
     requirements = place.text("requirements.txt", f"diffusers==0.35.2\ntransformers=={transformers}\n")
-    return {"lora": place.lora("lora.safetensors", tensors), "requirements": requirements}
+    return {"lora": place.lora("lora.safetensors", tensors), "requirements": requirements, "pod": "a40"}
