@@ -17,10 +17,12 @@ NESTED = "text_encoder.text_model.encoder.layers.0.self_attn.q_proj"
 BASE = {NESTED: (8, 8)}
 
 
-def lora(*names, tensors=(), metadata=None, ranks=None, alpha=4.0, parts=()):
+def lora(*names, tensors=(), metadata=None, ranks=None, alpha=4.0, parts=(), level="text_model."):
     ranks = ranks or dict.fromkeys(names, 4)
     modules = {name: SimpleNamespace(rank=ranks[name], alpha=alpha) for name in names}
-    keys = SimpleNamespace(modules={name: SimpleNamespace(parts=dict.fromkeys(parts)) for name in names}, unknown=())
+    own = {name: name.replace("text_model.", level) for name in names}
+    keys = SimpleNamespace(modules={name: SimpleNamespace(parts=dict.fromkeys(("down", *parts), own[name]))
+                                    for name in names}, unknown=())  # fmt: skip
     return SimpleNamespace(keys=keys, modules=modules, tensors=dict.fromkeys(tensors), metadata=metadata or {})
 
 
@@ -43,15 +45,24 @@ def test_published_names_are_dropped_by_a_diffusers_that_knows_no_flat_model(fam
     assert (seen is not None) is found
 
 
+@pytest.mark.parametrize(("transformers", "found"), [("5.5.4", True), ("5.6.0", False)])
+def test_flat_names_are_dropped_by_a_transformers_that_has_the_level(transformers, found):
+    both = pod(transformers=transformers, diffusers="0.41.0")
+    flat = lora(NESTED, level="")
+    assert (text_encoder_named_otherwise(flat, SimpleNamespace(family="sd15"), BASE, both) is not None) is found
+    assert text_encoder_named_otherwise(flat, SimpleNamespace(family="sd15"), BASE, pod()) is None
+    assert text_encoder_named_otherwise(lora(NESTED), SimpleNamespace(family="sd15"), BASE, both) is None
+
+
 def test_names_that_fit_nothing_are_not_called_flat():
-    flat = lora("text_encoder.encoder.layers.0.self_attn.q_proj", "text_encoder.encoder.layers.9.self_attn.q_proj")
-    seen = text_encoder_named_otherwise(flat, SimpleNamespace(family="sd15"), BASE, pod())
-    assert seen.startswith("1 text encoder")
+    stray = lora("text_encoder.encoder.layers.9.self_attn.q_proj", level="")
+    assert text_encoder_named_otherwise(stray, SimpleNamespace(family="sd15"), BASE, pod(transformers="5.0")) is None
 
 
 def test_kohya_names_may_be_flat_too():
     flat = lora("text_encoder.encoder_layers_0_self_attn_q_proj")
-    assert text_encoder_named_otherwise(flat, SimpleNamespace(family="sd15"), BASE, pod()) is not None
+    seen = text_encoder_named_otherwise(flat, SimpleNamespace(family="sd15"), BASE, pod(transformers="5.0"))
+    assert seen.startswith("1 text encoder")
 
 
 @pytest.mark.parametrize(("family", "found"), [("flux", True), ("sdxl", False)])
