@@ -5,7 +5,7 @@ watches.
 """
 
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -22,8 +22,6 @@ from lifeos.lora.training_inputs import TrainingInputs
 from lifeos.pods.vram.eight_bit import EightBitAdamW
 from lifeos.pods.vram.tracer import AVERAGE, GRADIENTS, LORA, OPTIMIZER, WEIGHTS
 
-TRAINING_STEPS = 2
-"""The first makes the optimizer's state, the second runs beside it."""
 SAMPLING_STEPS = 3
 """A multistep sampler of order 2 holds as much after two as ever."""
 PREPARING, STEPPING = "preparing", "step"
@@ -54,9 +52,15 @@ class Watch(Protocol):
     def with_numbers(self) -> AbstractContextManager[None]:
         """Return a context in which tensors hold numbers, for the little that is computed from them."""
 
+    def first_step(self, step: Callable[[], None], optimizer: Any) -> None:
+        """Take the first optimizer step, which makes the optimizer's state."""
+
+    def second_step(self, step: Callable[[], None], optimizer: Any) -> None:
+        """Take the second, which runs beside that state, or conclude it from the first."""
+
 
 def training_steps(base: Path, recipe: Recipe, size: tuple[int, int], device: str, watch: Watch) -> None:
-    """Prepare a run as training does and take ``TRAINING_STEPS`` optimizer steps.
+    """Prepare a run as training does and take two optimizer steps: the second runs beside the optimizer's state.
 
     Args:
         base: configs in diffusers layout.
@@ -90,13 +94,14 @@ def training_steps(base: Path, recipe: Recipe, size: tuple[int, int], device: st
             watch.relabel(mean, AVERAGE)
         if eight_bit:
             run = replace(run, optimizer=EightBitAdamW(list(run.parameters.values())))
-        for step in range(TRAINING_STEPS):
-            watch.begin(f"{STEPPING} {step + 1}")
-            train._step(run, step)
-            for state in run.optimizer.state.values():
-                for each in state.values():
-                    if hasattr(each, "untyped_storage"):
-                        watch.relabel(each, OPTIMIZER)
+        watch.begin(f"{STEPPING} 1")
+        watch.first_step(lambda: train._step(run, 0), run.optimizer)
+        for state in run.optimizer.state.values():
+            for each in state.values():
+                if hasattr(each, "untyped_storage"):
+                    watch.relabel(each, OPTIMIZER)
+        watch.begin(f"{STEPPING} 2")
+        watch.second_step(lambda: train._step(run, 1), run.optimizer)
 
 
 def sampling_steps(base: Path, plan: SamplePlan, images: int, device: str, watch: Watch) -> None:
@@ -193,31 +198,3 @@ def _conditioning(family: Family, components: Any, count: int, size: tuple[int, 
 
 def _models(components: Any) -> Iterator[str]:
     return (name for name, value in vars(components).items() if hasattr(value, "named_modules"))
-
-
-class Unwatched:
-    """A watch that looks away: for running the steps without counting anything."""
-
-    def begin(self, phase: str) -> None:
-        """See ``Watch.begin``."""
-
-    def watching(self) -> AbstractContextManager[None]:
-        """See ``Watch.watching``."""
-        return contextlib.nullcontext()
-
-    def labelled(self, kind: str) -> AbstractContextManager[None]:
-        """See ``Watch.labelled``."""
-        return contextlib.nullcontext()
-
-    def relabel(self, tensor: Any, kind: str) -> None:
-        """See ``Watch.relabel``."""
-
-    def is_zero(self, tensor: Any) -> None:
-        """See ``Watch.is_zero``."""
-
-    def follow(self, name: str, model: Any) -> None:
-        """See ``Watch.follow``."""
-
-    def with_numbers(self) -> AbstractContextManager[None]:
-        """See ``Watch.with_numbers``."""
-        return contextlib.nullcontext()

@@ -58,6 +58,17 @@ class Trace:
         """Record the end of an allocation."""
         self.events.append(-number - 1)
 
+    def repeat(self, events: list[int]) -> None:
+        """Record events once more, of allocations of their own; the end of one from before them is left out."""
+        copies: dict[int, int] = {}
+        for event in events:
+            number = abs(event) - 1
+            if event > 0:
+                copies[number] = self.allocate(
+                    self.sizes[number], self.kinds[number], self.places[number], self.operators[number])
+            elif number in copies:
+                self.free(copies.pop(number))
+
 
 class StorageWatch:
     """What of a run's storages lies on the GPU. ``watching`` is the dispatch mode that sees new ones."""
@@ -67,9 +78,15 @@ class StorageWatch:
         self.trace = Trace()
         self._numbers: dict[int, tuple[Any, int]] = {}
         self._zero: set[int] = set()
-        self._false: weakref.WeakSet[Any] = weakref.WeakSet()
+        self._false: set[int] = set()
         self._place, self._kind = "", ACTIVATIONS
         self._progress, self._stage = progress, stage
+        self._is_over = False
+
+    @property
+    def position(self) -> int:
+        """Number of events so far."""
+        return len(self.trace.events)
 
     def add(self, tensor: Any, kind: str | None = None, operator: str = "") -> None:
         """Count a tensor's storage from now until it dies, if it is not counted yet."""
@@ -83,7 +100,8 @@ class StorageWatch:
         number = self.trace.allocate(size, kind or self._kind, self._place, operator)
 
         def died(_: Any) -> None:
-            if self._numbers.pop(key, None) is not None:
+            self._false.discard(key)
+            if self._numbers.pop(key, None) is not None and not self._is_over:
                 self.trace.free(number)
 
         self._numbers[key] = weakref.ref(storage, died), number
@@ -154,7 +172,7 @@ class StorageWatch:
                 for tensor in (result,) if isinstance(result, torch.Tensor) else _tensors(result):
                     watch.add(tensor, None, function._opname)
                 if function is anything and arguments[0].untyped_storage()._cdata in watch._zero:
-                    watch._false.add(result)
+                    watch._false.add(result.untyped_storage()._cdata)
                 rule = rules.get(function)
                 if rule is not None:
                     # Live together with the operator's own result.
@@ -163,13 +181,15 @@ class StorageWatch:
 
         with Watching():
             yield
+        # What dies now dies because the run is taken apart.
+        self._is_over = True
 
     def _number_of(self, tensor: Any) -> float | int | bool:
         # Steps branch on numbers that nothing computes here: a finite loss, a norm, a step size; an index is 0.
         import torch
 
         if tensor.dtype == torch.bool:
-            return tensor not in self._false
+            return tensor.untyped_storage()._cdata not in self._false
         return 1.0 if tensor.dtype.is_floating_point else 0
 
 
