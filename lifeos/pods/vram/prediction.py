@@ -28,7 +28,6 @@ _PACKAGES = ("torch", "diffusers", "transformers", "peft", "prodigyopt")
 _UNMODELLED: tuple[tuple[str, str], ...] = (
     ("compile", "a compiled model allocates as its compiler decides"),
     ("full_float16", "weights in float16 are not trained yet"),
-    ("prior", "how prior pictures enter a batch is not settled"),
     ("offload", "what moves between steps is not settled"),
     ("train_text_encoder", "only the denoiser is trained yet"),
     ("dora", "only plain LoRA is trained yet"),
@@ -133,17 +132,9 @@ def question(architecture: Architecture, recipe: Recipe, gpu: Gpu, sampling: Sam
 
 def trained_size(recipe: Recipe, own: tuple[int, int]) -> tuple[int, int]:
     """Return (width, height) of the largest pictures a recipe trains; ``own`` is the base's size."""
-    resolution = recipe.resolution
-    if resolution is None:
-        return own
-    side = resolution.sides[-1]
-    if not resolution.buckets:
-        return side, side
-    step, low, high = resolution.bucket_step, resolution.effective_min_side, resolution.effective_max_side
-    shapes = [(width, max(step, round(side * side / width / step) * step)) for width in range(step, high + 1, step)
-              if low <= width]  # fmt: skip
-    inside = [shape for shape in shapes if low <= shape[1] <= high]
-    return max(inside, key=math.prod, default=(side, side))
+    from lifeos.lora.buckets import sizes_of_recipe
+
+    return own if recipe.resolution is None else max(sizes_of_recipe(recipe.resolution), key=math.prod, default=own)
 
 
 def predict(asked: Question, gpu: Gpu, folder: Path, progress: Progress = silent) -> Prediction:
@@ -158,20 +149,12 @@ def predict(asked: Question, gpu: Gpu, folder: Path, progress: Progress = silent
     Raises:
         InputError: the base cannot be built, or a step refuses something.
     """
-    training, sampling = (_usage(asked, part, gpu, folder, progress) for part in ("training", "sampling"))
-    return Prediction(training, sampling, tuple(_assumed(asked)))
+    training = predict_part(asked, "training", gpu, folder, progress)
+    return Prediction(training, predict_part(asked, "sampling", gpu, folder, progress), tuple(_assumed(asked)))
 
 
-@cache
-def code_revision() -> str:
-    """Return one SHA-256 over the code that predictions come from, and the versions of the libraries under it."""
-    here = Path(__file__).parent
-    lora = here.parents[1] / "lora"
-    files = [*here.glob("*.py"), *lora.glob("*.py"), *(lora / "families").glob("*.py")]
-    return hash_json([[path.name, hash_file(path)] for path in sorted(files)] + [[name, version(name)] for name in _PACKAGES])
-
-
-def _usage(asked: Question, part: Any, gpu: Gpu, folder: Path, progress: Progress) -> Usage:
+def predict_part(asked: Question, part: Part, gpu: Gpu, folder: Path, progress: Progress = silent) -> Usage:
+    """Predict training or sampling alone; arguments and errors as for ``predict``."""
     workspace = cublas_workspace(gpu.capability)
     path = Path(folder) / CACHE_FOLDER / f"{asked.key(part)[:40]}.json"
     try:
@@ -187,6 +170,15 @@ def _usage(asked: Question, part: Any, gpu: Gpu, folder: Path, progress: Progres
     # Whole or not at all: an interrupted trace leaves nothing.
     write_json(path, {size: usage.to_json() for size, usage in usages.items()}, durable=False)
     return usages[str(workspace)]
+
+
+@cache
+def code_revision() -> str:
+    """Return one SHA-256 over the code that predictions come from, and the versions of the libraries under it."""
+    here = Path(__file__).parent
+    lora = here.parents[1] / "lora"
+    files = [*here.glob("*.py"), *lora.glob("*.py"), *(lora / "families").glob("*.py")]
+    return hash_json([[path.name, hash_file(path)] for path in sorted(files)] + [[name, version(name)] for name in _PACKAGES])
 
 
 def _trace(asked: Question, part: Part, progress: Progress) -> Any:
@@ -208,7 +200,7 @@ def _relevant(recipe: Recipe) -> dict[str, Any]:
     for name in ("trigger", "name", "seed", "steps", "threads", "save_dtype", "caption_dropout"):
         settings.pop(name, None)
     settings["optimizer"] = {"name": recipe.optimizer.name}
-    return {**settings, "gradient_checkpointing": recipe.gradient_checkpointing}
+    return settings
 
 
 def _dtype(dtype: str, gpu: Gpu) -> Literal["float32", "bfloat16"]:
@@ -223,8 +215,8 @@ def _assumed(asked: Question) -> Iterator[str]:
         yield asked.architecture.assumed
     yield (f"sampling {asked.sampling.images} at once, {asked.sampling.width}x{asked.sampling.height}, "
            f"{asked.sampling.prompts} prompts encoded together, {asked.sampling.dtype}, autoencoder float32")
-    if not asked.recipe.cache_latents and asked.recipe.cache_latents is not None:
-        yield "pictures encoded at every step"
+    if not asked.recipe.caches_latents:
+        yield "pictures are encoded on the GPU at every step"
 
 
 def _require_sane(what: str, count: int, size: tuple[int, int]) -> None:

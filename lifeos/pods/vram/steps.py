@@ -4,8 +4,7 @@ The functions of this file are both predictor and measurement: what differs is w
 watches.
 """
 
-import contextlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
@@ -13,7 +12,8 @@ from types import SimpleNamespace
 from typing import Any, Protocol
 
 from lifeos.lora import train
-from lifeos.lora.conditioning import Conditioning
+from lifeos.lora.batches import Batch, Bucket
+from lifeos.lora.conditioning import BatchInputs
 from lifeos.lora.denoise import Denoiser
 from lifeos.lora.families import Family, get_family
 from lifeos.lora.recipe import Recipe
@@ -74,16 +74,17 @@ def training_steps(base: Path, recipe: Recipe, size: tuple[int, int], device: st
     """
     family = get_family(recipe.family)
     components = family.load(base)
-    conditioning = _conditioning(family, components, recipe.batch_size, size)
+    conditioning: Any = _BlankConditioning(family, components, recipe, size)
     eight_bit = recipe.optimizer.name == "adamw8bit"
     traced = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"name": "adamw"})})
-    inputs = TrainingInputs(traced if eight_bit else recipe, (None,) * recipe.batch_size, "", "", "")  # type: ignore[arg-type]
+    inputs = TrainingInputs(traced if eight_bit else recipe, (), "", "", "")
     for name in _models(components):
         watch.follow(name, getattr(components, name))
     with watch.watching():
         watch.begin(PREPARING)
         placed: Any = _Placed(family, device, watch)
         run = train._prepare(inputs, placed, components, conditioning)
+        conditioning.place(device, watch)
         for parameter in run.parameters.values():
             watch.relabel(parameter, LORA)
             parameter.register_post_accumulate_grad_hook(lambda each: watch.relabel(each.grad, GRADIENTS))
@@ -187,13 +188,49 @@ class _Placed:
         return latents
 
 
-def _conditioning(family: Family, components: Any, count: int, size: tuple[int, int]) -> Conditioning:
-    import torch
+class _BlankConditioning:
+    """What ``conditioning.Conditioning`` gives for a dataset of blank pictures: latents and text of the right shapes.
 
-    with torch.no_grad():
-        text = family.encode_text(components, ["", "a"])
-    latents = torch.zeros((count, *family.latent_shape(components, *size)))
-    return Conditioning(latents, text, (1,) * count)
+    What the recipe keeps comes from the host; what it computes at every step is computed where the denoiser is.
+    """
+
+    def __init__(self, family: Family, components: Any, recipe: Recipe, size: tuple[int, int]) -> None:
+        import torch
+
+        self._family, self._components, self._recipe, self._size = family, components, recipe, size
+        self._shape = family.latent_shape(components, *size)
+        with torch.no_grad():
+            self._text = family.encode_text(components, ["a"] * recipe.batch_size)
+        self._latents = torch.zeros((recipe.batch_size, *self._shape))
+        self.captions = self
+
+    def place(self, device: str, watch: Watch) -> None:
+        """Bring what is needed at every step to the denoiser."""
+        with watch.labelled(WEIGHTS):
+            if not self._recipe.caches_latents:
+                self._components.vae.to(device)
+            if not self._recipe.caches_text:
+                self._family.place_text_encoders(self._components, device)
+
+    def batch(self, number: int) -> BatchInputs:
+        """See ``Conditioning.batch``."""
+        import numpy as np
+
+        count = self._recipe.batch_size
+        batch = Batch(number, Bucket(self._size, False, (), 1.0), tuple(range(count)))
+        if self._recipe.caches_latents:
+            latents = self._latents.clone()
+        else:
+            pictures = np.zeros((count, self._size[1], self._size[0], 3), np.uint8)
+            latents = self._family.encode_images(self._components, pictures)
+        weight = None if self._recipe.mask is None else latents.new_ones((count, 1, *self._shape[1:]))
+        return BatchInputs(batch, latents, weight, 1.0)
+
+    def of(self, _: Batch, dropped: Sequence[bool]) -> dict[str, Any]:
+        """See ``captions.Captions.of``."""
+        if not self._recipe.caches_text:
+            return self._family.encode_text(self._components, ["a"] * len(dropped))
+        return {name: values.clone() for name, values in self._text.items()}
 
 
 def _models(components: Any) -> Iterator[str]:
