@@ -77,17 +77,27 @@ def trace_training(
     base: Path, recipe: Recipe, size: tuple[int, int], has_flash: bool = True, progress: Progress = silent
 ) -> Trace:
     """Trace ``steps.training_steps``; arguments and errors as there, ``has_flash`` as in ``cuda_semantics``."""
-    return _traced(lambda watch: training_steps(base, recipe, size, GPU, watch), has_flash, progress, "training step")
+    return watched(lambda watch: training_steps(base, recipe, size, GPU, watch), has_flash, progress, "training step")
 
 
 def trace_sampling(
     base: Path, plan: SamplePlan, images: int, has_flash: bool = True, progress: Progress = silent
 ) -> Trace:
     """Trace ``steps.sampling_steps``; arguments and errors as there, ``has_flash`` as in ``cuda_semantics``."""
-    return _traced(lambda watch: sampling_steps(base, plan, images, GPU, watch), has_flash, progress, "sampling")
+    return watched(lambda watch: sampling_steps(base, plan, images, GPU, watch), has_flash, progress, "sampling")
 
 
-def _traced(run: Callable[[FakeWatch], None], has_flash: bool, progress: Progress, stage: str) -> Trace:
+def watched(
+    run: Callable[[FakeWatch], None], has_flash: bool = True, progress: Progress = silent, stage: str = "tracing"
+) -> Trace:
+    """Return the trace of a function that runs on fake tensors and says by its watch when memory counts.
+
+    Args:
+        run: called once; models are built by it, with ``component_files.load_component`` or ``ConfigBuilder``.
+        has_flash: as in ``cuda_semantics``.
+        progress: called with (``stage``, operators, 0).
+        stage: name of the work.
+    """
     import torch
     from torch._subclasses.fake_tensor import FakeTensorMode
 

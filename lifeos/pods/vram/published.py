@@ -20,7 +20,8 @@ class Row:
         gpu: where it was measured.
         run: how the benchmark repeats it, a name of its table.
         arguments: for that.
-        measured_gib, predicted_gib: peak of allocated memory, GiB; the prediction is of this code.
+        quantity: ``allocated``, the peak; ``reserved_growth``, how much more was reserved than when weights were loaded.
+        measured_gib, predicted_gib: GiB; the prediction is of this code.
         fitted: whether a rule of ``scratch`` was fitted to it.
         source: who published it.
         note: what else is known of it.
@@ -31,6 +32,7 @@ class Row:
     gpu: str
     run: str
     arguments: dict[str, int | str]
+    quantity: str
     measured_gib: float
     predicted_gib: float
     fitted: bool
@@ -56,5 +58,5 @@ def validation_lines() -> list[str]:
     for fitted, words in ((False, "not fitted to"), (True, "fitted to")):
         errors = [abs(row.error) for row in rows if row.fitted is fitted and abs(row.error) <= MISSED]
         lines.append(f"{len(errors)} published measurements it was {words}: worst error {100 * max(errors):.2f} %")
-    lines += [f"missed by {100 * row.error:+.0f} %: {row.what}, {row.gpu}" for row in rows if abs(row.error) > MISSED]
+    lines += [f"missed by {100 * row.error:+.0f} %: {row.what}, {row.gpu}, {row.quantity.replace('_', ' ')}" for row in rows if abs(row.error) > MISSED]
     return lines

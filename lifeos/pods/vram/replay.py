@@ -122,7 +122,7 @@ def _made_of(trace: Trace, known: dict[str, int], peak_event: int) -> tuple[dict
 
 def _phases(trace: Trace, allocated: list[int], reserved: list[int]) -> tuple[Phase, ...]:
     count, found = len(allocated), []
-    ends = [begin for _, begin in trace.phases[1:]] + [count]
+    ends = [*(begin for _, begin in trace.phases[1:]), count][: len(trace.phases)]
     for (name, begin), end in zip(trace.phases, ends, strict=True):
         # What lay there when the phase began counts too.
         held = allocated[max(0, begin - 1) : max(1, end)]
