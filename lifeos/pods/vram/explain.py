@@ -85,8 +85,8 @@ def _blocks(usage: Usage) -> Iterator[tuple[str, int]]:
 def _course(usage: Usage, plain: bool) -> list[str]:
     steps, top = _PLAIN_STEPS if plain else _STEPS, max(usage.timeline)
     course = "".join(steps[min(len(steps) - 1, round((len(steps) - 1) * size / top))] for size in usage.timeline)
-    marks = [" "] * len(usage.timeline)
-    for phase in usage.phases:
-        place = min(len(marks) - 1, int(phase.begins * len(marks)))
-        marks[place : place + len(phase.name) + 1] = f"|{phase.name}"
-    return [f"  {course}", f"  {''.join(marks)[: len(usage.timeline) + 12].rstrip()}"]
+    places = [min(len(course) - 1, int(phase.begins * len(course))) for phase in usage.phases]
+    marks = ""
+    for phase, place, following in zip(usage.phases, places, [*places[1:], len(course) + len("| decoding")], strict=True):
+        marks = marks.ljust(place) + f"|{phase.name}"[: max(0, following - place)]
+    return [f"  {course}", f"  {marks}"]
