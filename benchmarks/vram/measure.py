@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from lifeos.lora.families.component_files import built_by
+from lifeos.lora.optimizer import build_optimizer
+from lifeos.lora.placement import Placement
+from lifeos.lora.recipe import Recipe
 from lifeos.pods.vram.builders import ConfigBuilder
 from lifeos.pods.vram.prediction import Part, Question
 from lifeos.pods.vram.steps import plan_for, sampling_steps, training_steps
@@ -56,6 +59,14 @@ class DeviceWatch:
 
     def follow(self, name: str, model: Any) -> None:
         """See ``Watch.follow``."""
+
+    def placement(self, device: str, recipe: Recipe) -> Placement:
+        """See ``Watch.placement``."""
+        return Placement(device, recipe.effective_dtype, recipe.offload)
+
+    def eight_bit(self, recipe: Recipe, optimizer: Any) -> Any:
+        """See ``Watch.eight_bit``: bitsandbytes' own."""
+        return build_optimizer(recipe.optimizer, [{"params": group["params"]} for group in optimizer.param_groups])
 
     def first_step(self, step: Callable[[], None], optimizer: Any) -> None:
         """See ``Watch.first_step``."""

@@ -4,7 +4,7 @@ A model of ``c10/cuda/CUDACachingAllocator.cpp`` with its default settings (no e
 rounding, no split limit) on one stream: sizes are rounded to 512 bytes, requests up to 1 MiB come from segments of
 2 MiB, requests below 10 MiB from segments of 20 MiB, larger ones from segments of their own rounded to 2 MiB; the
 smallest free block that is large enough is taken, the one at the lowest address where several are, and what is left of
-it is split off where it is worth keeping. Free neighbours merge. Nothing is given back to the driver.
+it is split off where it is worth keeping. Free neighbours merge. Segments go back to the driver only when asked to.
 """
 
 import bisect
@@ -38,15 +38,15 @@ class CachingAllocator:
     Attributes:
         allocated: bytes in blocks that are in use, ``torch.cuda.memory_allocated``.
         requested: bytes that were asked for in them.
-        reserved: bytes of all segments, ``torch.cuda.memory_reserved``; never falls.
-        peak_allocated, peak_requested: the largest so far.
+        reserved: bytes of all segments, ``torch.cuda.memory_reserved``.
+        peak_allocated, peak_requested, peak_reserved: the largest so far.
     """
 
     def __init__(self) -> None:
         """Start with no segment."""
         self.allocated = self.requested = self.reserved = 0
-        self.peak_allocated = self.peak_requested = 0
-        self.segments: list[Block] = []
+        self.peak_allocated = self.peak_requested = self.peak_reserved = 0
+        self._segments_made = 0
         # (size, address), ascending, so that the first that is large enough is the best fit.
         self._free: dict[bool, list[tuple[int, int]]] = {True: [], False: []}
         self._at: dict[int, Block] = {}
@@ -92,6 +92,13 @@ class CachingAllocator:
             block = before
         self._remember(block)
 
+    def empty_cache(self) -> None:
+        """Give every segment that is wholly free back to the driver, as ``torch.cuda.empty_cache`` does."""
+        for block in list(self._at.values()):
+            if block.previous is None and block.next is None:
+                self._forget(block)
+                self.reserved -= block.size
+
     def _best_fit(self, rounded: int) -> Block | None:
         free = self._free[rounded <= SMALL_REQUEST]
         place = bisect.bisect_left(free, (rounded, -1))
@@ -105,9 +112,9 @@ class CachingAllocator:
         else:
             size = -(-rounded // SEGMENT_ROUNDING) * SEGMENT_ROUNDING
         self.reserved += size
-        block = Block(len(self.segments) * _SEGMENT_DISTANCE, size, rounded <= SMALL_REQUEST)
-        self.segments.append(block)
-        return block
+        self.peak_reserved = max(self.peak_reserved, self.reserved)
+        self._segments_made += 1
+        return Block(self._segments_made * _SEGMENT_DISTANCE, size, rounded <= SMALL_REQUEST)
 
     def _split(self, block: Block, rounded: int) -> None:
         rest = block.size - rounded

@@ -100,6 +100,11 @@ def _valid(recipe: Recipe, steps: list[_Step]) -> Recipe | None:
     return None if set(unsupported(changed)) - set(unsupported(recipe)) else changed
 
 
+def _offload(recipe: Recipe) -> Iterator[_Step]:
+    if not recipe.offload and (recipe.caches_latents or recipe.caches_text):
+        yield _Step("offload", "offload = true", "none: encoders leave once everything is encoded", {"offload": True})
+
+
 def _sixteen_bits(recipe: Recipe) -> Iterator[_Step]:
     if recipe.dtype == "float32":
         yield _Step("dtype", 'dtype = "bfloat16"', "the frozen base is rounded to 16 bits", {"dtype": "bfloat16"})
@@ -107,7 +112,7 @@ def _sixteen_bits(recipe: Recipe) -> Iterator[_Step]:
 
 def _kept_latents(recipe: Recipe) -> Iterator[_Step]:
     if not recipe.caches_latents and not recipe.colour_augmentation:
-        yield _Step("cache_latents", "cache_latents = true", "none", {"cache_latents": True})
+        yield _Step("cache_latents", "cache_latents = true", "none: pictures are encoded once", {"cache_latents": True})
 
 
 def _checkpointing(recipe: Recipe) -> Iterator[_Step]:
@@ -168,5 +173,5 @@ def _resolution(recipe: Recipe) -> Iterator[_Step]:
 
 
 _SUBJECTS: tuple[Callable[[Recipe], Iterator[_Step]], ...] = (
-    _kept_latents, _sixteen_bits, _checkpointing, _batch, _optimizer, _rank, _targets, _text_encoders, _resolution,
+    _offload, _kept_latents, _sixteen_bits, _checkpointing, _batch, _optimizer, _rank, _targets, _text_encoders, _resolution,
 )  # fmt: skip

@@ -15,9 +15,9 @@ class EightBitAdamW:
     them two tables of 256 float32 numbers. A step allocates nothing else.
     """
 
-    def __init__(self, parameters: list[Any]) -> None:
-        """``parameters``: what is trained."""
-        self.param_groups: list[dict[str, Any]] = [{"params": parameters, "lr": 0.0}]
+    def __init__(self, groups: list[dict[str, Any]]) -> None:
+        """``groups``: as another optimizer holds them, ``params`` and ``lr`` each."""
+        self.param_groups = groups
         self.state: dict[Any, dict[str, Any]] = {}
 
     def step(self) -> None:
@@ -25,7 +25,7 @@ class EightBitAdamW:
         import torch
 
         tables: dict[str, Any] = {}
-        for parameter in self.param_groups[0]["params"]:
+        for parameter in self._parameters():
             if parameter.grad is None or parameter in self.state:
                 continue
             if not tables:
@@ -41,5 +41,8 @@ class EightBitAdamW:
 
     def zero_grad(self, set_to_none: bool = True) -> None:
         """Drop every gradient."""
-        for parameter in self.param_groups[0]["params"]:
+        for parameter in self._parameters():
             parameter.grad = None
+
+    def _parameters(self) -> list[Any]:
+        return [parameter for group in self.param_groups for parameter in group["params"]]

@@ -2,14 +2,17 @@
 
 import contextlib
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from lifeos.lora.families.component_files import built_by
+from lifeos.lora.placement import Placement
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.sample_plan import SamplePlan
 from lifeos.pods.vram.builders import ConfigBuilder
 from lifeos.pods.vram.cuda_semantics import TracedDevice, cuda_semantics
+from lifeos.pods.vram.eight_bit import EightBitAdamW
 from lifeos.pods.vram.steps import sampling_steps, training_steps
 from lifeos.pods.vram.tracer import WEIGHTS, WORKSPACE, StorageWatch, Trace
 from lifeos.progress import Progress, silent
@@ -41,6 +44,14 @@ class FakeWatch(StorageWatch):
         with _disable_current_modes():
             yield
 
+    def placement(self, device: str, recipe: Recipe) -> Placement:
+        """See ``steps.Watch.placement``."""
+        return _TracedPlacement(device, recipe.effective_dtype, recipe.offload, self.trace)
+
+    def eight_bit(self, recipe: Recipe, optimizer: Any) -> Any:
+        """See ``steps.Watch.eight_bit``: bitsandbytes computes on GPUs only, its state has known shapes."""
+        return EightBitAdamW(optimizer.param_groups)
+
     def first_step(self, step: Callable[[], None], optimizer: Any) -> None:
         """See ``steps.Watch.first_step``."""
         optimize, begin = optimizer.step, self.position
@@ -71,6 +82,24 @@ class FakeWatch(StorageWatch):
         optimizer.zero_grad(set_to_none=True)
         del trace.events[end:]
         trace.repeat([*before, *steady, *after])
+
+
+@dataclass(frozen=True)
+class _TracedPlacement(Placement):
+    """A GPU that PyTorch takes for the processor, and whose emptied cache the trace must know of."""
+
+    trace: Trace
+
+    def autocast(self) -> contextlib.AbstractContextManager[Any]:
+        """See ``Placement.autocast``."""
+        return replace(self, device="cpu")._plain_autocast()
+
+    def _plain_autocast(self) -> contextlib.AbstractContextManager[Any]:
+        return super().autocast()
+
+    def release(self) -> None:
+        """See ``Placement.release``."""
+        self.trace.release()
 
 
 def trace_training(

@@ -27,10 +27,6 @@ _TEXT_COUNT = 32
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "prodigyopt")
 _UNMODELLED: tuple[tuple[str, str], ...] = (
     ("compile", "a compiled model allocates as its compiler decides"),
-    ("full_float16", "weights in float16 are not trained yet"),
-    ("offload", "what moves between steps is not settled"),
-    ("train_text_encoder", "only the denoiser is trained yet"),
-    ("dora", "only plain LoRA is trained yet"),
 )
 
 Part = Literal["training", "sampling"]
@@ -126,7 +122,8 @@ def question(architecture: Architecture, recipe: Recipe, gpu: Gpu, sampling: Sam
     _require_sane("images at once x picture", filled.images, (filled.width or 0, filled.height or 0))
     dtype = _dtype(recipe.dtype, gpu)
     # Beyond two batches a step holds what it held.
-    update = {"dtype": dtype, "gradient_accumulation": min(2, recipe.gradient_accumulation), "resolution": None}
+    update = {"dtype": dtype, "gradient_accumulation": min(2, recipe.gradient_accumulation), "resolution": None,
+              "attention": "auto"}  # fmt: skip
     return Question(architecture, recipe.model_copy(update=update), size, filled, gpu.capability >= (8, 0))
 
 
@@ -203,11 +200,8 @@ def _relevant(recipe: Recipe) -> dict[str, Any]:
     return settings
 
 
-def _dtype(dtype: str, gpu: Gpu) -> Literal["float32", "bfloat16"]:
-    if dtype == "auto":
-        return "bfloat16" if gpu.bf16 else "float32"
-    # float16 takes the same bytes as bfloat16.
-    return "float32" if dtype == "float32" else "bfloat16"
+def _dtype(dtype: str, gpu: Gpu) -> str:
+    return dtype if dtype != "auto" else "bfloat16" if gpu.bf16 else "float32"
 
 
 def _assumed(asked: Question) -> Iterator[str]:
@@ -215,8 +209,7 @@ def _assumed(asked: Question) -> Iterator[str]:
         yield asked.architecture.assumed
     yield (f"sampling {asked.sampling.images} at once, {asked.sampling.width}x{asked.sampling.height}, "
            f"{asked.sampling.prompts} prompts encoded together, {asked.sampling.dtype}, autoencoder float32")
-    if not asked.recipe.caches_latents:
-        yield "pictures are encoded on the GPU at every step"
+    yield "32 pictures whose captions are encoded together"
 
 
 def _require_sane(what: str, count: int, size: tuple[int, int]) -> None:

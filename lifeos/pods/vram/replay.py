@@ -79,7 +79,9 @@ def replay(trace: Trace, sizes: dict[str, int] | None = None) -> Usage:
     peak_event = 0
     for place, event in enumerate(trace.events):
         number = abs(event) - 1
-        if event > 0:
+        if event == 0:
+            allocator.empty_cache()
+        elif event > 0:
             before = allocator.peak_allocated
             live[number] = allocator.allocate(known.get(trace.operators[number], trace.sizes[number]))
             if allocator.peak_allocated > before:
@@ -94,7 +96,7 @@ def replay(trace: Trace, sizes: dict[str, int] | None = None) -> Usage:
     parts, blocks = _made_of(trace, known, peak_event)
     number = abs(trace.events[peak_event]) - 1
     return Usage(
-        allocator.peak_allocated, allocator.peak_requested, allocator.reserved, _phases(trace, allocated, reserved),
+        allocator.peak_allocated, allocator.peak_requested, allocator.peak_reserved, _phases(trace, allocated, reserved),
         parts, blocks, next((name for name, begin in reversed(trace.phases) if begin <= peak_event), ""),
         trace.operators[number], _timeline(allocated), trace.operator_count,
     )  # fmt: skip
@@ -105,7 +107,9 @@ def _made_of(trace: Trace, known: dict[str, int], peak_event: int) -> tuple[dict
     live: dict[int, Block] = {}
     for event in trace.events[: peak_event + 1]:
         number = abs(event) - 1
-        if event > 0:
+        if event == 0:
+            allocator.empty_cache()
+        elif event > 0:
             live[number] = allocator.allocate(known.get(trace.operators[number], trace.sizes[number]))
         else:
             allocator.free(live.pop(number))
@@ -126,7 +130,7 @@ def _phases(trace: Trace, allocated: list[int], reserved: list[int]) -> tuple[Ph
     for (name, begin), end in zip(trace.phases, ends, strict=True):
         # What lay there when the phase began counts too.
         held = allocated[max(0, begin - 1) : max(1, end)]
-        found.append(Phase(name, round(begin / count, 4), max(held, default=0), reserved[max(0, end - 1)]))
+        found.append(Phase(name, round(begin / count, 4), max(held, default=0), max(reserved[max(0, begin - 1) : max(1, end)])))
     return tuple(found)
 
 

@@ -13,18 +13,24 @@ from typing import Any, Protocol
 
 from lifeos.lora import train
 from lifeos.lora.batches import Batch, Bucket
-from lifeos.lora.conditioning import BatchInputs
+from lifeos.lora.buckets import Size
+from lifeos.lora.captions import CachedCaptions, Captions, FreshCaptions
+from lifeos.lora.conditioning import Conditioning
+from lifeos.lora.dataset import Example
 from lifeos.lora.denoise import Denoiser
 from lifeos.lora.families import Family, get_family
+from lifeos.lora.latents import CachedLatents, Latents, View, encoded_at_once
+from lifeos.lora.placement import Placement
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan
 from lifeos.lora.training_inputs import TrainingInputs
-from lifeos.pods.vram.eight_bit import EightBitAdamW
 from lifeos.pods.vram.tracer import AVERAGE, GRADIENTS, LORA, OPTIMIZER, WEIGHTS
 
 SAMPLING_STEPS = 3
 """A multistep sampler of order 2 holds as much after two as ever."""
-PREPARING, STEPPING = "preparing", "step"
+ENCODING, PREPARING, STEPPING = "encoding", "preparing", "step"
+_PICTURES = 32
+"""Assumed of a dataset: its captions are encoded together."""
 TEXT, DENOISING, DECODING = "text", "denoising", "decoding"
 
 
@@ -52,6 +58,12 @@ class Watch(Protocol):
     def with_numbers(self) -> AbstractContextManager[None]:
         """Return a context in which tensors hold numbers, for the little that is computed from them."""
 
+    def placement(self, device: str, recipe: Recipe) -> Placement:
+        """Return where a recipe is trained when it is trained on ``device``."""
+
+    def eight_bit(self, recipe: Recipe, parameters: Any) -> Any:
+        """Return the 8-bit optimizer of a recipe, for what another one holds."""
+
     def first_step(self, step: Callable[[], None], optimizer: Any) -> None:
         """Take the first optimizer step, which makes the optimizer's state."""
 
@@ -59,32 +71,42 @@ class Watch(Protocol):
         """Take the second, which runs beside that state, or conclude it from the first."""
 
 
-def training_steps(base: Path, recipe: Recipe, size: tuple[int, int], device: str, watch: Watch) -> None:
-    """Prepare a run as training does and take two optimizer steps: the second runs beside the optimizer's state.
+def training_steps(base: Path, recipe: Recipe, size: Size, device: str, watch: Watch) -> None:
+    """Load, encode and prepare as ``train_lora`` does, and take two optimizer steps.
 
     Args:
         base: configs in diffusers layout.
         recipe: its ``dtype`` is one that computes, not ``auto``.
         size: (width, height) in pixels.
-        device: where the denoiser goes.
+        device: where it is trained.
         watch: who looks on.
 
     Raises:
         InputError: the base cannot be built, or the step refuses something.
     """
     family = get_family(recipe.family)
-    components = family.load(base)
-    conditioning: Any = _BlankConditioning(family, components, recipe, size)
+    placement = watch.placement(device, recipe)
+    components = family.load(base, placement.load_dtype)
     eight_bit = recipe.optimizer.name == "adamw8bit"
-    traced = recipe.model_copy(update={"optimizer": recipe.optimizer.model_copy(update={"name": "adamw"})})
-    inputs = TrainingInputs(traced if eight_bit else recipe, (), "", "", "")
+    settings = recipe.optimizer.model_copy(update={"name": "adamw"}) if eight_bit else recipe.optimizer
+    examples = tuple(Example(Path(f"{number}.png"), "a", "") for number in range(max(_PICTURES, recipe.batch_size)))
+    inputs = TrainingInputs(recipe.model_copy(update={"optimizer": settings}), examples, "", "", "")
     for name in _models(components):
         watch.follow(name, getattr(components, name))
     with watch.watching():
+        watch.begin(ENCODING)
+        with watch.labelled(WEIGHTS):
+            family.place_autoencoder(components, placement.device)
+            family.place_text_encoders(components, placement.device)
+        conditioning = _conditioning(inputs, family, components, size)
+        if placement.offload and recipe.caches_latents:
+            family.place_autoencoder(components, "cpu")
+        if placement.offload and recipe.caches_text:
+            family.place_text_encoders(components, "cpu")
+        placement.release()
         watch.begin(PREPARING)
-        placed: Any = _Placed(family, device, watch)
-        run = train._prepare(inputs, placed, components, conditioning)
-        conditioning.place(device, watch)
+        with watch.labelled(WEIGHTS):
+            run = train._prepare(inputs, family, components, conditioning, placement)
         for parameter in run.parameters.values():
             watch.relabel(parameter, LORA)
             parameter.register_post_accumulate_grad_hook(lambda each: watch.relabel(each.grad, GRADIENTS))
@@ -94,7 +116,7 @@ def training_steps(base: Path, recipe: Recipe, size: tuple[int, int], device: st
         for mean in run.average.values():
             watch.relabel(mean, AVERAGE)
         if eight_bit:
-            run = replace(run, optimizer=EightBitAdamW(list(run.parameters.values())))
+            run = replace(run, optimizer=watch.eight_bit(recipe, run.optimizer))
         watch.begin(f"{STEPPING} 1")
         watch.first_step(lambda: train._step(run, 0), run.optimizer)
         for state in run.optimizer.state.values():
@@ -125,7 +147,7 @@ def sampling_steps(base: Path, plan: SamplePlan, images: int, device: str, watch
     encoded = [ImageRequest(each, 0, 1.0) for each in plan.prompts]
     for name in _models(components):
         watch.follow(name, getattr(components, name))
-    placed: Any = _Placed(family, device, watch)
+    placed: Any = _Watched(family, watch)
     with watch.watching():
         watch.begin(TEXT)
         denoiser = Denoiser(placed, components, replace(plan, steps=SAMPLING_STEPS, device=device), encoded)
@@ -151,18 +173,14 @@ def plan_for(
     )  # fmt: skip
 
 
-class _Placed:
-    """A family whose denoiser is trained on a given device, and whose scheduler computes with real numbers."""
+class _Watched:
+    """A family that says what it places and when it decodes, and whose scheduler computes with real numbers."""
 
-    def __init__(self, family: Family, device: str, watch: Watch) -> None:
-        self._family, self._device, self._watch = family, device, watch
+    def __init__(self, family: Family, watch: Watch) -> None:
+        self._family, self._watch = family, watch
 
     def __getattr__(self, name: str) -> Any:
         return getattr(self._family, name)
-
-    def prepare_training(self, *arguments: Any, **options: Any) -> None:
-        with self._watch.labelled(WEIGHTS):
-            self._family.prepare_training(*arguments, **{**options, "device": self._device})
 
     def prepare_sampling(self, *arguments: Any, **options: Any) -> None:
         with self._watch.labelled(WEIGHTS):
@@ -188,49 +206,52 @@ class _Placed:
         return latents
 
 
-class _BlankConditioning:
-    """What ``conditioning.Conditioning`` gives for a dataset of blank pictures: latents and text of the right shapes.
+class _InOrder:
+    """Gives every batch the first pictures: see ``batches.BatchOrder``, whose shuffling needs real numbers."""
 
-    What the recipe keeps comes from the host; what it computes at every step is computed where the denoiser is.
-    """
+    def __init__(self, size: Size, batch_size: int) -> None:
+        self._size, self._batch_size = size, batch_size
 
-    def __init__(self, family: Family, components: Any, recipe: Recipe, size: tuple[int, int]) -> None:
-        import torch
+    def batch(self, number: int) -> Batch:
+        return Batch(number, Bucket(self._size, False, (), 1.0), tuple(range(self._batch_size)))
 
-        self._family, self._components, self._recipe, self._size = family, components, recipe, size
-        self._shape = family.latent_shape(components, *size)
-        with torch.no_grad():
-            self._text = family.encode_text(components, ["a"] * recipe.batch_size)
-        self._latents = torch.zeros((recipe.batch_size, *self._shape))
-        self.captions = self
 
-    def place(self, device: str, watch: Watch) -> None:
-        """Bring what is needed at every step to the denoiser."""
-        with watch.labelled(WEIGHTS):
-            if not self._recipe.caches_latents:
-                self._components.vae.to(device)
-            if not self._recipe.caches_text:
-                self._family.place_text_encoders(self._components, device)
+class _BlankPictures:
+    """Latents of blank pictures, encoded when they are asked for: see ``latents.FreshLatents``."""
 
-    def batch(self, number: int) -> BatchInputs:
-        """See ``Conditioning.batch``."""
-        import numpy as np
+    def __init__(self, family: Family, components: Any) -> None:
+        self._family, self._components = family, components
 
-        count = self._recipe.batch_size
-        batch = Batch(number, Bucket(self._size, False, (), 1.0), tuple(range(count)))
-        if self._recipe.caches_latents:
-            latents = self._latents.clone()
-        else:
-            pictures = np.zeros((count, self._size[1], self._size[0], 3), np.uint8)
-            latents = self._family.encode_images(self._components, pictures)
-        weight = None if self._recipe.mask is None else latents.new_ones((count, 1, *self._shape[1:]))
-        return BatchInputs(batch, latents, weight, 1.0)
+    def of(self, views: Sequence[View], _: Batch) -> Any:
+        return _encoded(self._family, self._components, len(views), views[0][1])
 
-    def of(self, _: Batch, dropped: Sequence[bool]) -> dict[str, Any]:
-        """See ``captions.Captions.of``."""
-        if not self._recipe.caches_text:
-            return self._family.encode_text(self._components, ["a"] * len(dropped))
-        return {name: values.clone() for name, values in self._text.items()}
+
+def _conditioning(inputs: TrainingInputs, family: Family, components: Any, size: Size) -> Conditioning:
+    """Do for blank pictures what ``conditioning.prepare_conditioning`` does for a dataset."""
+    import torch
+
+    recipe, views = inputs.recipe, [(number, size, side) for number in range(len(inputs.examples)) for side in (0, 1)]
+    latents: Latents = _BlankPictures(family, components)
+    if recipe.caches_latents:
+        at_once = encoded_at_once(size)
+        kept = _encoded(family, components, min(at_once, _PICTURES), size)
+        latents = CachedLatents({(number, of, bool(side)): kept[0] for number, of, side in views})
+    captions: Captions = FreshCaptions(inputs, family, components)
+    if recipe.caches_text:
+        text = family.encode_text(components, ["", *(f"a {number}" for number in range(_PICTURES))])
+        captions = CachedCaptions({name: values.cpu() for name, values in text.items()}, (1,) * len(inputs.examples))
+    weights: dict[View, Any] | None = None
+    if recipe.mask is not None:
+        blank = torch.ones((1, *family.latent_shape(components, *size)[1:]))
+        weights = {(number, of, bool(side)): blank for number, of, side in views}
+    order: Any = _InOrder(size, recipe.batch_size)
+    return Conditioning(inputs, order, latents, captions, weights)
+
+
+def _encoded(family: Family, components: Any, count: int, size: Size) -> Any:
+    import numpy as np
+
+    return family.encode_images(components, np.zeros((count, size[1], size[0], 3), np.uint8)).cpu()
 
 
 def _models(components: Any) -> Iterator[str]:

@@ -26,7 +26,7 @@ class Trace:
     """Allocations in the order in which they happened.
 
     Args:
-        events: ``n + 1`` where allocation ``n`` is made, ``-(n + 1)`` where it ends.
+        events: ``n + 1`` where allocation ``n`` is made, ``-(n + 1)`` where it ends, 0 where the cache is emptied.
         sizes, kinds, places, operators: of each allocation: bytes, one of ``KINDS``, the block of the model that ran
             (empty: none), the operator.
         phases: (name, first event).
@@ -57,6 +57,10 @@ class Trace:
     def free(self, number: int) -> None:
         """Record the end of an allocation."""
         self.events.append(-number - 1)
+
+    def release(self) -> None:
+        """Record that the allocator gives back what nothing holds, ``torch.cuda.empty_cache``."""
+        self.events.append(0)
 
     def repeat(self, events: list[int]) -> None:
         """Record events once more, of allocations of their own; the end of one from before them is left out."""
