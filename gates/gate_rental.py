@@ -1,4 +1,4 @@
-"""Predeploy: the pod that is to be rented, what the run costs on it, whether it fits its memory and the base is there."""
+"""Predeploy: the pod that is to be rented, what the run costs on it, whether it fits there and the base can be had."""
 
 import pytest
 

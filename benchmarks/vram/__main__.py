@@ -76,7 +76,8 @@ def _show(case: Case, gpu: Gpu, has_gpu: bool) -> bool:
     measured = measure(asked, case.part)
     error = usage.peak_bytes / measured.peak_bytes - 1.0
     # A prediction below what was reserved would have said "fits" of what does not.
-    met = abs(error) <= TARGETS[case.part] and usage.reserved_bytes >= measured.reserved_bytes * (1 - TARGETS[case.part])
+    target = TARGETS[case.part]
+    met = abs(error) <= target and usage.reserved_bytes >= measured.reserved_bytes * (1.0 - target)
     print(f"{line} {measured.peak_bytes / GIB:>9.2f} {measured.reserved_bytes / GIB:>9.2f} {100 * error:>+7.2f}% "
           f"{seconds:>8.1f}{'' if met else '  MISSED'}", flush=True)
     return met

@@ -68,11 +68,11 @@ class DeviceWatch:
         """See ``Watch.eight_bit``: bitsandbytes' own."""
         return build_optimizer(recipe.optimizer, [{"params": group["params"]} for group in optimizer.param_groups])
 
-    def first_step(self, step: Callable[[], None], optimizer: Any) -> None:
+    def first_step(self, step: Callable[[], object], optimizer: Any) -> None:
         """See ``Watch.first_step``."""
         step()
 
-    def second_step(self, step: Callable[[], None], optimizer: Any) -> None:
+    def second_step(self, step: Callable[[], object], optimizer: Any) -> None:
         """See ``Watch.second_step``."""
         step()
 

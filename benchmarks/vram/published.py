@@ -1,4 +1,4 @@
-"""Published measurements repeated on fake tensors: each row of ``published.toml`` predicted anew by the code it judges."""
+"""Published measurements repeated on fake tensors: each row of ``published.toml`` predicted by the code it judges."""
 
 from collections.abc import Callable
 from dataclasses import replace

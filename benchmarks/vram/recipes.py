@@ -11,7 +11,7 @@ from lifeos.pods.vram.prediction import Question, Sampling, question
 
 @dataclass(frozen=True)
 class Case:
-    """One row: a base (a file of ``bases/`` or ``tiny_base``), training or sampling, and what differs from the usual."""
+    """One row: a base (a file of ``bases/`` or ``tiny_base``), training or sampling, what differs from the usual."""
 
     name: str
     base: str
@@ -35,6 +35,9 @@ CASES: tuple[Case, ...] = (
     _train("SDXL, 1024, targets full", "sdxl", targets="full"),
     _train("SDXL, 1024, float32", "sdxl", dtype="float32"),
     _train("SDXL, 1024, latents not kept", "sdxl", cache_latents=False),
+    _train("SDXL, 1024, no offload", "sdxl", offload=False),
+    _train("SDXL, 1024, text encoders too", "sdxl", train_text_encoder=True),
+    _train("SDXL, 1024, DoRA", "sdxl", dora=True),
     _train("SDXL, 768", "sdxl", resolution={"sides": [768]}),
     _train("SD 3.5 medium, 1024", "sd35_medium"),
     _train("SD 3.5 large, 1024", "sd35_large"),
@@ -46,7 +49,7 @@ CASES: tuple[Case, ...] = (
         ("SD 3.5 large", "sd35_large"), ("FLUX.1 dev", "flux_dev"))),
     Case("SDXL, four images", "sdxl", "sampling", {"images": 4}),
 )  # fmt: skip
-"""Rank 32, attention, bfloat16, batch 1, checkpointing, AdamW, latents and text kept, unless the name says otherwise."""
+"""Rank 32, attention, bfloat16, batch 1, checkpointing, AdamW, offload, all kept, unless the name says otherwise."""
 
 
 def question_of(case: Case, gpu: Gpu) -> Question:
@@ -55,7 +58,7 @@ def question_of(case: Case, gpu: Gpu) -> Question:
     settings: dict[str, Any] = {
         "base": "base", "dataset": "dataset", "trigger": "zeph", "family": architecture.family, "steps": 10,
         "batch_size": 1, "rank": 32, "targets": "attention", "dtype": "bfloat16", "device": "cuda",
-        "gradient_checkpointing": True, "optimizer": {"name": "adamw"},
+        "gradient_checkpointing": True, "optimizer": {"name": "adamw"}, "offload": True,
     }  # fmt: skip
     is_training = case.part == "training"
     recipe = Recipe.model_validate({**settings, **(case.settings if is_training else {})})

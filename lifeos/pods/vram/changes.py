@@ -125,12 +125,14 @@ def _batch(recipe: Recipe) -> Iterator[_Step]:
     batch, parts = recipe.batch_size, recipe.gradient_accumulation
     while batch % 2 == 0:
         batch, parts = batch // 2, parts * 2
-        yield _Step("batch_size", f"batch_size = {batch}, gradient_accumulation = {parts}",
-                    "as many pictures a step, in smaller batches", {"batch_size": batch, "gradient_accumulation": parts})
+        yield _smaller_batch(batch, parts)
     if batch > 1:
-        parts *= batch
-        yield _Step("batch_size", f"batch_size = 1, gradient_accumulation = {parts}",
-                    "as many pictures a step, in smaller batches", {"batch_size": 1, "gradient_accumulation": parts})
+        yield _smaller_batch(1, parts * batch)
+
+
+def _smaller_batch(batch: int, parts: int) -> _Step:
+    return _Step("batch_size", f"batch_size = {batch}, gradient_accumulation = {parts}",
+                 "as many pictures a step, in smaller batches", {"batch_size": batch, "gradient_accumulation": parts})
 
 
 def _optimizer(recipe: Recipe) -> Iterator[_Step]:
@@ -173,5 +175,6 @@ def _resolution(recipe: Recipe) -> Iterator[_Step]:
 
 
 _SUBJECTS: tuple[Callable[[Recipe], Iterator[_Step]], ...] = (
-    _offload, _kept_latents, _sixteen_bits, _checkpointing, _batch, _optimizer, _rank, _targets, _text_encoders, _resolution,
+    _offload, _kept_latents, _sixteen_bits, _checkpointing, _batch, _optimizer, _rank, _targets, _text_encoders,
+    _resolution,
 )  # fmt: skip

@@ -66,8 +66,8 @@ def _print(found: Fit, recipe: Path, explain: bool) -> None:
     for name, usage in (("training", found.prediction.training), ("sampling", found.prediction.sampling)):
         over = "  too much" if usage.reserved_bytes > found.limit else ""
         print(f"  {name:<10} {usage.peak_bytes / GIB:>6.2f} GiB {usage.reserved_bytes / GIB:>6.2f} GiB{over}")
-    print(f"  {'limit':<10} {'':>10} {found.limit / GIB:>6.2f} GiB, with {CONTEXT_BYTES / GIB:.2f} GiB for CUDA's context "
-          f"and {100 * HEADROOM:.0f} % headroom")
+    print(f"  {'limit':<10} {'':>10} {found.limit / GIB:>6.2f} GiB, beside {CONTEXT_BYTES / GIB:.2f} GiB for CUDA's "
+          f"context and {100 * HEADROOM:.0f} % headroom")
     for line in found.missing:
         print(f"  in no prediction: {line}")
     for line in advice(found):

@@ -161,23 +161,18 @@ def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
 
 
 def _arrays_of_zeros() -> Any:
+    import numpy as np
     import torch
     from torch.overrides import TorchFunctionMode
 
-    class ArraysOfZeros(TorchFunctionMode):
+    class ArraysOfZeros(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
         def __torch_function__(self, function: Any, _: Any, arguments: Any = (), options: Any = None) -> Any:
             if function is torch.Tensor.numpy:
                 # Fake pixels have no memory that an array could look at.
-                return _zeros_like(arguments[0])
+                return np.broadcast_to(np.zeros((), np.float32), tuple(arguments[0].shape))
             return function(*arguments, **(options or {}))
 
     return ArraysOfZeros()
-
-
-def _zeros_like(tensor: Any) -> Any:
-    import numpy as np
-
-    return np.broadcast_to(np.zeros((), np.float32), tuple(tensor.shape))
 
 
 def _attend(

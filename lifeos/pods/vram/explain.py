@@ -23,7 +23,8 @@ def explanation(name: str, usage: Usage, plain: bool = False) -> list[str]:
         usage: of it.
         plain: ASCII only, for a stream that cannot encode blocks.
     """
-    lines = [f"{name}: peak {usage.peak_bytes / GIB:.2f} GiB in {usage.peak_phase or 'the run'}, at {usage.peak_operator}"]
+    where = f"in {usage.peak_phase or 'the run'}, at {usage.peak_operator}"
+    lines = [f"{name}: peak {usage.peak_bytes / GIB:.2f} GiB {where}"]
     for kind in KINDS:
         if usage.parts.get(kind):
             lines.append(_bar(kind, usage.parts[kind], usage.peak_bytes, plain))
@@ -49,7 +50,8 @@ def draw_timeline(usages: dict[str, Usage], limit: int, path: Path) -> None:
     for axes, (name, usage) in zip(panels[:, 0], usages.items(), strict=True):
         count = len(usage.timeline)
         axes.fill_between(range(count), [size / GIB for size in usage.timeline], step="mid", color="#0072B2", alpha=0.6)
-        axes.axhline(usage.reserved_bytes / GIB, color="#E69F00", label=f"reserved {usage.reserved_bytes / GIB:.2f} GiB")
+        reserved = usage.reserved_bytes / GIB
+        axes.axhline(reserved, color="#E69F00", label=f"reserved {reserved:.2f} GiB")
         axes.axhline(limit / GIB, color="#D55E00", linestyle="--", label=f"limit {limit / GIB:.2f} GiB")
         for phase in usage.phases:
             axes.axvline(phase.begins * count, color="#888888", linewidth=0.6)
@@ -87,6 +89,8 @@ def _course(usage: Usage, plain: bool) -> list[str]:
     course = "".join(steps[min(len(steps) - 1, round((len(steps) - 1) * size / top))] for size in usage.timeline)
     places = [min(len(course) - 1, int(phase.begins * len(course))) for phase in usage.phases]
     marks = ""
-    for phase, place, following in zip(usage.phases, places, [*places[1:], len(course) + len("| decoding")], strict=True):
-        marks = marks.ljust(place) + f"|{phase.name}"[: max(0, following - place)]
+    # The last name may stand beyond the course.
+    ends = [*places[1:], len(course) + _NAME]
+    for phase, place, end in zip(usage.phases, places, ends, strict=True):
+        marks = marks.ljust(place) + f"|{phase.name}"[: max(0, end - place)]
     return [f"  {course}", f"  {marks}"]

@@ -52,7 +52,7 @@ class FakeWatch(StorageWatch):
         """See ``steps.Watch.eight_bit``: bitsandbytes computes on GPUs only, its state has known shapes."""
         return EightBitAdamW(optimizer.param_groups)
 
-    def first_step(self, step: Callable[[], None], optimizer: Any) -> None:
+    def first_step(self, step: Callable[[], object], optimizer: Any) -> None:
         """See ``steps.Watch.first_step``."""
         optimize, begin = optimizer.step, self.position
 
@@ -66,7 +66,7 @@ class FakeWatch(StorageWatch):
         del optimizer.step
         self._whole = begin, self.position
 
-    def second_step(self, step: Callable[[], None], optimizer: Any) -> None:
+    def second_step(self, step: Callable[[], object], optimizer: Any) -> None:
         """See ``steps.Watch.second_step``: concluded from the first."""
         import torch
 

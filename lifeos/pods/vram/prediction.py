@@ -175,7 +175,8 @@ def code_revision() -> str:
     here = Path(__file__).parent
     lora = here.parents[1] / "lora"
     files = [*here.glob("*.py"), *lora.glob("*.py"), *(lora / "families").glob("*.py")]
-    return hash_json([[path.name, hash_file(path)] for path in sorted(files)] + [[name, version(name)] for name in _PACKAGES])
+    packages = [[name, version(name)] for name in _PACKAGES]
+    return hash_json([[path.name, hash_file(path)] for path in sorted(files)] + packages)
 
 
 def _trace(asked: Question, part: Part, progress: Progress) -> Any:

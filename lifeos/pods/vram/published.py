@@ -20,7 +20,7 @@ class Row:
         gpu: where it was measured.
         run: how the benchmark repeats it, a name of its table.
         arguments: for that.
-        quantity: ``allocated``, the peak; ``reserved_growth``, how much more was reserved than when weights were loaded.
+        quantity: ``allocated``, the peak; ``reserved_growth``, reserved above what loaded weights had reserved.
         measured_gib, predicted_gib: GiB; the prediction is of this code.
         fitted: whether a rule of ``scratch`` was fitted to it.
         source: who published it.
@@ -58,5 +58,7 @@ def validation_lines() -> list[str]:
     for fitted, words in ((False, "not fitted to"), (True, "fitted to")):
         errors = [abs(row.error) for row in rows if row.fitted is fitted and abs(row.error) <= MISSED]
         lines.append(f"{len(errors)} published measurements it was {words}: worst error {100 * max(errors):.2f} %")
-    lines += [f"missed by {100 * row.error:+.0f} %: {row.what}, {row.gpu}, {row.quantity.replace('_', ' ')}" for row in rows if abs(row.error) > MISSED]
+    for row in rows:
+        if abs(row.error) > MISSED:
+            lines.append(f"missed by {100 * row.error:+.0f} %: {row.what}, {row.gpu}, {row.quantity.replace('_', ' ')}")
     return lines

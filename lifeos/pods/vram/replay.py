@@ -96,7 +96,8 @@ def replay(trace: Trace, sizes: dict[str, int] | None = None) -> Usage:
     parts, blocks = _made_of(trace, known, peak_event)
     number = abs(trace.events[peak_event]) - 1
     return Usage(
-        allocator.peak_allocated, allocator.peak_requested, allocator.peak_reserved, _phases(trace, allocated, reserved),
+        allocator.peak_allocated, allocator.peak_requested, allocator.peak_reserved,
+        _phases(trace, allocated, reserved),
         parts, blocks, next((name for name, begin in reversed(trace.phases) if begin <= peak_event), ""),
         trace.operators[number], _timeline(allocated), trace.operator_count,
     )  # fmt: skip
@@ -129,8 +130,8 @@ def _phases(trace: Trace, allocated: list[int], reserved: list[int]) -> tuple[Ph
     ends = [*(begin for _, begin in trace.phases[1:]), count][: len(trace.phases)]
     for (name, begin), end in zip(trace.phases, ends, strict=True):
         # What lay there when the phase began counts too.
-        held = allocated[max(0, begin - 1) : max(1, end)]
-        found.append(Phase(name, round(begin / count, 4), max(held, default=0), max(reserved[max(0, begin - 1) : max(1, end)])))
+        part = slice(max(0, begin - 1), max(1, end))
+        found.append(Phase(name, round(begin / count, 4), max(allocated[part]), max(reserved[part])))
     return tuple(found)
 
 

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any, Protocol
 
 from lifeos.lora import train
@@ -64,10 +63,10 @@ class Watch(Protocol):
     def eight_bit(self, recipe: Recipe, parameters: Any) -> Any:
         """Return the 8-bit optimizer of a recipe, for what another one holds."""
 
-    def first_step(self, step: Callable[[], None], optimizer: Any) -> None:
+    def first_step(self, step: Callable[[], object], optimizer: Any) -> None:
         """Take the first optimizer step, which makes the optimizer's state."""
 
-    def second_step(self, step: Callable[[], None], optimizer: Any) -> None:
+    def second_step(self, step: Callable[[], object], optimizer: Any) -> None:
         """Take the second, which runs beside that state, or conclude it from the first."""
 
 

@@ -165,7 +165,7 @@ class StorageWatch:
         aten, rules, watch, trace = torch.ops.aten, scratch_rules(), self, self.trace
         scalar, anything = aten._local_scalar_dense.default, aten.any.default
 
-        class Watching(TorchDispatchMode):
+        class Watching(TorchDispatchMode):  # type: ignore[misc]  # torch is untyped here
             def __torch_dispatch__(self, function: Any, _: Any, arguments: Any = (), options: Any = None) -> Any:
                 trace.operator_count += 1
                 if trace.operator_count % _PROGRESS_OPERATORS == 0:
