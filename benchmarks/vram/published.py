@@ -117,7 +117,7 @@ def _built(kind: Any, config: dict[str, Any], dtype: Any) -> Any:
 
     from lifeos.pods.vram.builders import ConfigBuilder
 
-    return ConfigBuilder().model(kind, config, dtype, Path(kind.__name__) / "config.json").eval().requires_grad_(False)
+    return ConfigBuilder().model(kind, config, dtype, Path(kind.__name__)).eval().requires_grad_(False)
 
 
 def _twice(watch: Any, model: Any, call: Callable[[], Any]) -> None:

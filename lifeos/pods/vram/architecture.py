@@ -17,9 +17,11 @@ _HUB = "hub:"
 LARGEST_NUMBER = 2**18
 """Largest whole number, by amount, that a config may hold: widths, tokens and vocabularies of real bases are below."""
 LONGEST_LIST, MOST_LAYERS = 512, 512
-# Keys of every config that say who wrote it and how, not what is built.
-_WRITERS_KEYS = frozenset({"architectures", "model_type", "transformers_version", "torch_dtype", "dtype", "output_past",
-                           "dropout"})  # fmt: skip
+# Keys of published configs that say who wrote them, or how text would be generated: nothing that is built.
+_WRITERS_KEYS = frozenset({
+    "architectures", "model_type", "transformers_version", "torch_dtype", "dtype", "output_past", "dropout",
+    "decoder_start_token_id", "task_specific_params", "n_positions",
+})  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -123,7 +125,7 @@ def require_known_keys(config: dict[str, Any], known: set[str], place: Path) -> 
     """
     unknown = sorted(key for key in config if key not in known and not key.startswith("_") and key not in _WRITERS_KEYS)
     if unknown:
-        raise InputError(f"{place.parent.name}/{place.name}: accepted keys that the installed libraries know, got "
+        raise InputError(f"{place.name}/config.json: accepted keys that the installed libraries know, got "
                          f"{', '.join(unknown)[:200]}; next: check the config, or the library's version")
 
 

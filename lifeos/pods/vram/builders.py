@@ -36,9 +36,11 @@ class ConfigBuilder:
                 require_known_keys(config, set(inspect.signature(kind.__init__).parameters), place)
                 model = kind.from_config(config)
             return model.to(dtype)
+        except InputError:
+            raise
         except (TypeError, ValueError, KeyError, IndexError, ZeroDivisionError, AssertionError, RuntimeError,
                 NotImplementedError) as error:  # fmt: skip
-            raise InputError(f"{place.parent.name}/{place.name}: accepted a config of {kind.__name__}, got "
+            raise InputError(f"{place.name}/config.json: accepted a config of {kind.__name__}, got "
                              f"{' '.join(str(error).split())[:160]}; next: check the config") from error
         finally:
             torch.set_default_dtype(before)

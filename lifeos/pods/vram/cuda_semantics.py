@@ -7,7 +7,6 @@ Everything here is undone when the block ends.
 import contextlib
 import functools
 import re
-import warnings
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -23,7 +22,11 @@ class TracedDevice(str):
 
     def __eq__(self, other: object) -> bool:
         """Return whether ``other`` is the word ``cuda``."""
-        return str.__eq__("cuda", str(other)) if isinstance(other, str) and other is not self else other is self
+        return other is self or (type(other) is str and other == "cuda")
+
+    def __ne__(self, other: object) -> bool:
+        """Return the opposite; ``str`` has its own."""
+        return not self == other
 
     def __hash__(self) -> int:
         """Return the hash of the word ``cuda``."""
@@ -48,8 +51,6 @@ def cuda_semantics(
 
     names = float32_operators()
     with contextlib.ExitStack() as stack:
-        stack.enter_context(warnings.catch_warnings())
-        warnings.simplefilter("ignore")
         library = stack.enter_context(torch.library._scoped_library("aten", "IMPL"))
         for name in names:
             _keep_float32(library, name)

@@ -1,6 +1,8 @@
 """A run on fake tensors, watched: what ``steps`` does, as a trace."""
 
 import contextlib
+import gc
+import warnings
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -127,9 +129,6 @@ def watched(
         progress: called with (``stage``, operators, 0).
         stage: name of the work.
     """
-    import torch
-    from torch._subclasses.fake_tensor import FakeTensorMode
-
     watch = FakeWatch(progress, stage)
 
     def place(tensor: Any) -> None:
@@ -137,7 +136,26 @@ def watched(
 
     # One that PyTorch makes at the first product and keeps.
     watch.trace.allocate(1, WORKSPACE, "", CUBLAS)
-    with torch.random.fork_rng(devices=[]), FakeTensorMode(allow_non_fake_inputs=True), \
-            cuda_semantics(place, watch.remove, has_flash), built_by(ConfigBuilder()):  # fmt: skip
-        run(watch)
+    with warnings.catch_warnings(), _without_collector():
+        # Of libraries on import, of kernels that are replaced, of a type that is converted: nothing a reader can mend.
+        warnings.simplefilter("ignore")
+        import torch
+        from torch._subclasses.fake_tensor import FakeTensorMode
+
+        with torch.random.fork_rng(devices=[]), FakeTensorMode(allow_non_fake_inputs=True), \
+                cuda_semantics(place, watch.remove, has_flash), built_by(ConfigBuilder()):  # fmt: skip
+            run(watch)
+    watch.trace.settle()
     return watch.trace
+
+
+@contextlib.contextmanager
+def _without_collector() -> Iterator[None]:
+    # Some tensors die in cycles, whenever the collector comes by: the same run would give another trace.
+    was_enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_enabled:
+            gc.enable()

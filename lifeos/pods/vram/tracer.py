@@ -62,6 +62,17 @@ class Trace:
         """Record that the allocator gives back what nothing holds, ``torch.cuda.empty_cache``."""
         self.events.append(0)
 
+    def settle(self) -> None:
+        """Put what ends at one moment in one order.
+
+        Autocast drops its copies of the weights together, in the order of their addresses in this process.
+        """
+        bounds, start = {begin for _, begin in self.phases}, 0
+        for place in range(1, len(self.events) + 1):
+            if place == len(self.events) or place in bounds or self.events[place] >= 0 or self.events[start] >= 0:
+                self.events[start:place] = sorted(self.events[start:place], reverse=True)
+                start = place
+
     def repeat(self, events: list[int]) -> None:
         """Record events once more, of allocations of their own; the end of one from before them is left out."""
         copies: dict[int, int] = {}
