@@ -6,7 +6,7 @@ from lifeos.pods.base_model import HuggingFaceHub, base_verdict, named_bases
 from lifeos.pods.consistency import pod_verdict
 from lifeos.pods.cost import cost_verdict, estimate_inputs
 from lifeos.pods.spec import load_pod
-from lifeos.pods.vram import memory_verdict
+from lifeos.pods.vram import fit_inputs, memory_verdict
 
 pytestmark = pytest.mark.predeploy
 
@@ -25,7 +25,7 @@ def test_cost_within_budget(gate, inputs, pod):
 
 
 def test_memory_fits(gate, inputs, pod):
-    gate(memory_verdict(inputs, pod))
+    gate(memory_verdict(lambda: fit_inputs(inputs, pod())))
 
 
 def test_base_reachable(gate, inputs, pod):

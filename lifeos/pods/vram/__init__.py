@@ -5,6 +5,6 @@
 ``fit`` answers. Nothing here imports torch until something has to be traced.
 """
 
-from lifeos.pods.vram.fit import Fit, fit, memory_verdict, out_of_memory_advice, read_architecture
+from lifeos.pods.vram.fit import Fit, fit, fit_inputs, memory_verdict, out_of_memory_advice, read_architecture
 
-__all__ = ["Fit", "fit", "memory_verdict", "out_of_memory_advice", "read_architecture"]
+__all__ = ["Fit", "fit", "fit_inputs", "memory_verdict", "out_of_memory_advice", "read_architecture"]

@@ -28,7 +28,7 @@ class Fit:
     """What is known before a pod is rented.
 
     Args:
-        recipe: what is asked about.
+        recipe: what is asked about, on a GPU whatever it said.
         pod: where.
         prediction: of it there.
         limit: largest reserved bytes that fit, headroom and context taken off.
@@ -102,6 +102,9 @@ def fit(
     Raises:
         InputError: the base cannot be built, or a size is absurd.
     """
+    if recipe.device == "cpu":
+        # Where a pod is asked about, its GPU is meant; and what needs one may then be advised.
+        recipe = recipe.model_copy(update={"device": "cuda"})
     asked = question(architecture, recipe, pod.gpu, sampling)
     prediction = predict(asked, pod.gpu, artifacts, progress)
     limit, missing = limit_bytes(pod.gpu), tuple(unmodelled(recipe))
@@ -116,37 +119,47 @@ def fit(
     return Fit(recipe, pod, prediction, limit, missing, tuple(changes), smallest)
 
 
-def memory_verdict(inputs: "Inputs", pod: Callable[[], Pod]) -> Verdict:
-    """Passed when training and sampling are predicted to fit the pod, context and headroom included.
+def fit_inputs(inputs: "Inputs", pod: Pod) -> Fit:
+    """Answer for what a gate was given: its recipe or the persona's, and sampling as the persona says.
 
-    Failed with the cheapest changes that make it fit, each predicted, and the smallest pod that fits as is. Not
-    evaluated: recipe, base or pod cannot be read, or the recipe asks for what no prediction holds.
+    Raises:
+        InputError: recipe, persona or base cannot be read, or a size is absurd.
     """
     from lifeos.lora.recipe import read_recipe
     from lifeos.persona import load_persona
     from lifeos.pods.spec import list_pods
 
-    try:
-        persona = load_persona(inputs.persona, inputs.project.root)
-        path = inputs.recipe or persona.recipe
-        recipe, rented = read_recipe(path), pod()
-        drawn = persona.sampler
+    persona = load_persona(inputs.persona, inputs.project.root)
+    path = inputs.recipe or persona.recipe
+    recipe, drawn = read_recipe(path), persona.sampler
+    sampling = Sampling()
+    if persona.family == recipe.family:
+        # The empty prompt is encoded with the others.
         sampling = Sampling(drawn.width, drawn.height, drawn.guidance, drawn.name, drawn.dtype,
-                            prompts=len(persona.prompts_b) + 1)
-        if persona.family != recipe.family:
-            sampling = Sampling()
-        found = fit(recipe, read_architecture(path, recipe), rented, inputs.artifacts, pods=list_pods(),
-                    sampling=sampling)
+                            prompts=len(persona.prompts_b) + 1)  # fmt: skip
+    return fit(recipe, read_architecture(path, recipe), pod, inputs.artifacts, pods=list_pods(), sampling=sampling)
+
+
+def memory_verdict(judged: Callable[[], Fit]) -> Verdict:
+    """Passed when training and sampling are predicted to fit the pod, context and headroom included.
+
+    Failed with the cheapest changes that make it fit, each predicted, and the smallest pod that fits as is. Not
+    evaluated: recipe, base or pod cannot be read, or the recipe asks for what no prediction holds.
+
+    Args:
+        judged: answers.
+    """
+    try:
+        found = judged()
     except InputError as error:
         return not_evaluated(str(error))
     if found.fits is None:
-        return not_evaluated(f"memory on {rented.name}: {'; '.join(found.missing)} is in no prediction; "
+        return not_evaluated(f"memory on {found.pod.name}: {'; '.join(found.missing)}, which is in no prediction; "
                              "next: drop it from the recipe, or measure on the pod")
-    lines = "; ".join(advice(found))
-    reason = f"{summary(found)}{f'; {lines}' if lines else ''}"
+    reason = "; ".join([summary(found), *advice(found)])
     value, threshold = round(found.prediction.reserved_bytes / GIB, 3), round(found.limit / GIB, 3)
-    return (passed if found.fits else failed)(
-        reason, value=value, threshold=threshold, threshold_source=f"pod:{rented.name}")
+    source = f"pod:{found.pod.name}"
+    return (passed if found.fits else failed)(reason, value=value, threshold=threshold, threshold_source=source)
 
 
 def summary(found: Fit) -> str:
