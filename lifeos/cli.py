@@ -32,7 +32,7 @@ from lifeos.operations.cycle import cycle_cli
 from lifeos.operations.findings import findings_cli
 from lifeos.operations.guard import guard_cli
 from lifeos.operations.project import init_cli
-from lifeos.pods import pods_cli
+from lifeos.pods import pods_cli, vram_cli
 
 EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -242,6 +242,7 @@ app.command("preflight")(guard_cli.preflight)
 app.command("freshness-check")(guard_cli.freshness_check)
 app.command("context-budget")(guard_cli.context_budget)
 app.command("run-full-cycle")(cycle_cli.run_full_cycle)
+app.command("vram")(vram_cli.vram)
 
 
 @app.command("lint-dataset")
@@ -277,27 +278,6 @@ def pods(
 ) -> int:
     """List the kinds of pods: GPU, driver, price, and what a run takes and costs on each."""
     return pods_cli.show_pods(as_json, persona, recipe)
-
-
-@app.command()
-def vram(
-    recipe: Annotated[Path, typer.Argument(help="Training recipe.", metavar="RECIPE.toml")],
-    pod: Annotated[str, typer.Option(help="Kind of pod, or its .toml file.", metavar="NAME")] = "",
-    explain: Annotated[bool, typer.Option("--explain", help="Show what the peaks are made of.")] = False,
-    plot: Annotated[Path | None, typer.Option(help="PNG of memory over time to draw.", metavar="FILE")] = None,
-    images: Annotated[int, typer.Option(help="Images drawn at once in sampling.", metavar="N")] = 1,
-    as_json: Json = False,
-    artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
-) -> int:
-    """Will it fit? GPU memory of training and sampling, from configs alone.
-
-    Exit status: 0 it fits, 1 it does not, 2 it could not be told or the command was wrong.
-    """
-    from lifeos.pods.vram.command import run_vram
-    from lifeos.settings import load_project
-
-    return run_vram(load_project(), recipe, pod, explain=explain, plot=plot, images=images, as_json=as_json,
-                    artifacts=artifacts)
 
 
 @app.command("validate-pod-deps")
