@@ -11,9 +11,9 @@ from pathlib import Path
 from typing import Any
 
 from lifeos.errors import InputError
+from lifeos.lora.families.base_location import HubName
 
 _FOLDER = Path(__file__).with_name("bases")
-_HUB = "hub:"
 LARGEST_NUMBER = 2**18
 """Largest whole number, by amount, that a config may hold: widths, tokens and vocabularies of real bases are below."""
 LONGEST_LIST, MOST_LAYERS = 512, 512
@@ -75,35 +75,33 @@ def published(name: str) -> Architecture:
     return Architecture(values["names"][0], values["family"], configs)
 
 
-def architecture_of(base: str | Path, family: str) -> Architecture:
+def architecture_of(base: Path | HubName, family: str) -> Architecture:
     """Return the configs of a recipe's base.
 
     Args:
-        base: a folder in diffusers layout, of which only configs are read, or ``hub:OWNER/NAME``.
+        base: a folder in diffusers layout, of which only configs are read, or a repository of the hub.
         family: the recipe's.
 
     Raises:
         InputError: the folder holds no configs, the repository is of no known architecture, or a config holds an
             unknown key or an absurd size.
     """
-    written = base.as_posix() if isinstance(base, Path) else base
-    if not written.startswith(_HUB):
-        return checked(_of_folder(Path(base), family))
-    name = written.removeprefix(_HUB).partition("@")[0]
+    if isinstance(base, Path):
+        return checked(_of_folder(base, family))
     for stem, values in _published().items():
-        if name in values["names"]:
+        if base.repository in values["names"]:
             if values["family"] != family:
-                raise InputError(f"{written}: accepted family {values['family']}, got {family!r}; "
+                raise InputError(f"{base}: accepted family {values['family']}, got {family!r}; "
                                  "next: correct family in the recipe")
             return published(stem)
     for stem, values in _published().items():
         if values["family"] == family and values["stands_for_family"]:
             found = published(stem)
-            return Architecture(name, family, found.configs, f"configs of {found.name}, of which it is taken to be a "
-                                                             "fine-tune")  # fmt: skip
-    raise InputError(f"{written}: accepted an architecture that is known ({', '.join(published_names())}) or a folder "
-                     f"with its configs, got another one of family {family!r}; next: fetch its config files and name "
-                     "their folder as base")
+            return Architecture(base.repository, family, found.configs, f"configs of {found.name}, of which it is "
+                                                                        "taken to be a fine-tune")  # fmt: skip
+    raise InputError(f"{base}: accepted a base that is here, or an architecture that is known "
+                     f"({', '.join(published_names())}), got another one of family {family!r}; "
+                     f"next: lifeos base fetch {base.repository}")
 
 
 def checked(architecture: Architecture) -> Architecture:

@@ -74,14 +74,17 @@ class Fit:
 def read_architecture(path: Path, recipe: Recipe) -> Architecture:
     """Return the configs of the base that the recipe of a file names.
 
+    A repository of the hub that is not in its cache is known by its name.
+
     Raises:
         InputError: there are none, they are another family's, or one is absurd.
     """
-    from lifeos.lora.recipe import find_folder
+    from lifeos.lora.families.base_location import hub_name, locate_base
+    from lifeos.settings import load_project
 
-    written = recipe.base.as_posix()
-    return architecture_of(written if written.startswith("hub:") else find_folder(path, recipe.base, "base"),
-                           recipe.family)
+    base = locate_base(recipe.base, path.resolve().parents, load_project().path("artifacts"))
+    name = None if base.is_dir() else hub_name(recipe.base.as_posix())
+    return architecture_of(base if name is None else name, recipe.family)
 
 
 def fit(
@@ -185,8 +188,8 @@ def advice(found: Fit) -> list[str]:
 
 
 def change_line(change: Change) -> str:
-    """Return one change with its saving and its price."""
-    return f"{change.edit} (saves {change.saves_bytes / GIB:.2f} GiB; price: {change.price})"
+    """Return one change with its saving."""
+    return f"{change.edit} (saves {change.saves_bytes / GIB:.2f} GiB)"
 
 
 def out_of_memory_advice(

@@ -208,4 +208,5 @@ def test_every_batch_of_a_step_and_every_side_is_counted(persona):
     asked = [part for part in count_workload(inputs(persona, recipe=path)).parts if part.phase == "training"]
     assert [(part.side, part.calls) for part in asked if part.operation == "train"] == [(64, 150), (128, 150)]
     pictures = next(part.calls for part in plain if part.operation == "encode")
-    assert [(part.side, part.calls) for part in asked if part.operation == "encode"] == [(64, pictures), (128, pictures)]
+    encoded = [(part.side, part.calls) for part in asked if part.operation == "encode"]
+    assert encoded == [(64, pictures), (128, pictures)]

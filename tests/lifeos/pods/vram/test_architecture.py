@@ -8,6 +8,7 @@ import pytest
 
 from lifeos.errors import InputError
 from lifeos.lora.families import get_family
+from lifeos.lora.families.base_location import hub_name
 from lifeos.lora.families.component_files import built_by
 from lifeos.pods.vram.architecture import Architecture, architecture_of, checked, published, published_names
 from lifeos.pods.vram.builders import BlankTokenizer, ConfigBuilder
@@ -30,21 +31,21 @@ def test_shipped_configs_have_the_published_number_of_parameters(stem):
 
 
 def test_a_hub_base_is_known_by_name_or_taken_for_its_family():
-    assert architecture_of("hub:stabilityai/stable-diffusion-3.5-large@main", "sd3").assumed == ""
-    fine_tune = architecture_of("hub:somebody/portraits-xl", "sdxl")
+    assert architecture_of(hub_name("hub:stabilityai/stable-diffusion-3.5-large@main"), "sd3").assumed == ""
+    fine_tune = architecture_of(hub_name("somebody/portraits-xl"), "sdxl")
     assert fine_tune.configs == published("sdxl").configs
     assert "stabilityai/stable-diffusion-xl-base-1.0" in fine_tune.assumed
 
 
 @pytest.mark.parametrize(("base", "family", "reason"), [
     # Medium or large: nobody can tell by the family.
-    ("hub:somebody/portraits-3.5", "sd3", "accepted an architecture that is known"),
+    ("hub:somebody/portraits-3.5", "sd3", "an architecture that is known"),
     ("hub:black-forest-labs/FLUX.1-dev", "sdxl", "accepted family flux"),
-    ("hub:somebody/anything", "tiny_base", "accepted an architecture that is known"),
+    ("hub:somebody/anything", "tiny_base", "an architecture that is known"),
 ])  # fmt: skip
 def test_an_unknown_architecture_is_refused(base, family, reason):
     with pytest.raises(InputError, match=reason):
-        architecture_of(base, family)
+        architecture_of(hub_name(base), family)
 
 
 def test_a_folder_is_read_without_weights(tmp_path):
@@ -70,21 +71,21 @@ def test_absurd_sizes_are_refused_before_anything_is_built(config, reason):
 
 @pytest.mark.parametrize("component", ["unet", "text_encoder"])
 def test_an_unknown_key_is_refused(component):
+    import torch
+
     configs = json.loads(json.dumps(published("sd15").configs))
     configs[f"{component}/config.json"]["hidden_layers_of_mine"] = 3
-    with built_by(ConfigBuilder()), Architecture("x", "sd15", configs).folder() as folder, \
+    with built_by(ConfigBuilder()), Architecture("x", "sd15", configs).folder() as folder, torch.device("meta"), \
             pytest.raises(InputError, match=rf"{component}/config\.json: .*hidden_layers_of_mine"):  # fmt: skip
-        import torch
-
-        with torch.device("meta"):
-            get_family("sd15").load(folder)
+        get_family("sd15").load(folder)
 
 
 def test_a_config_that_builds_nothing_is_one_line():
     configs = json.loads(json.dumps(published("sd15").configs))
     configs["unet/config.json"]["block_out_channels"] = [3, 5, 7, 11]
+    reason = r"unet/config\.json: accepted a config of UNet2DConditionModel"
     with built_by(ConfigBuilder()), Architecture("x", "sd15", configs).folder() as folder, \
-            pytest.raises(InputError, match=r"unet/config\.json: accepted a config of UNet2DConditionModel"):  # fmt: skip
+            pytest.raises(InputError, match=reason):  # fmt: skip
         get_family("sd15").load(folder)
 
 

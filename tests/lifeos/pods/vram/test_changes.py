@@ -1,7 +1,5 @@
 """The search for changes, on a made-up law of memory: the cheapest list, nothing that is not needed, all predicted."""
 
-import pytest
-
 from lifeos.pods.vram.changes import changes_that_fit
 
 
@@ -33,15 +31,15 @@ def test_what_is_not_needed_is_taken_out_again(make_recipe):
 
 def test_a_subject_is_named_once(make_recipe):
     recipe = make_recipe("sdxl", batch_size=6, gradient_checkpointing=True, offload=True)
-    assert edits(recipe, law(recipe) - 50_000) == ["batch_size = 1, gradient_accumulation = 6"]
-    assert edits(recipe, law(recipe) - 30_000) == ["batch_size = 3, gradient_accumulation = 2"]
+    assert edits(recipe, law(recipe) - 50_000) == ["batch_size = 1 and gradient_accumulation = 6"]
+    assert edits(recipe, law(recipe) - 30_000) == ["batch_size = 3 and gradient_accumulation = 2"]
 
 
 def test_savings_add_up_and_the_last_state_fits(make_recipe):
     recipe, limit = make_recipe("sdxl", batch_size=4), 80_000
     changes = changes_that_fit(recipe, limit, law)
     assert law(recipe) - sum(change.saves_bytes for change in changes) <= limit
-    assert all(change.saves_bytes > 0 and change.price for change in changes)
+    assert all(change.saves_bytes > 0 for change in changes)
 
 
 def test_every_list_was_predicted_as_it_stands(make_recipe):
@@ -68,19 +66,9 @@ def test_nothing_is_named_where_nothing_is_enough(make_recipe):
     assert edits(make_recipe("sdxl"), 10) == []
 
 
-@pytest.mark.parametrize(("settings", "limit", "forbidden"), [
-    # Prodigy is not turned into another optimizer, nor anything that needs a GPU asked of the processor.
-    ({"optimizer": {"name": "prodigy"}, "batch_size": 1}, 52_000, "adamw8bit"),
-    ({"device": "cpu", "batch_size": 4}, 60_000, "offload"),
-])  # fmt: skip
-def test_a_contradiction_is_never_advised(settings, limit, forbidden, make_recipe):
-    assert not [edit for edit in edits(make_recipe("sdxl", **settings), limit) if forbidden in edit]
-
-
-def test_alpha_follows_the_rank(make_recipe):
-    recipe = make_recipe("sdxl", rank=64, alpha=32, offload=True, gradient_checkpointing=True,
-                         optimizer={"name": "adamw8bit"})  # fmt: skip
-    assert edits(recipe, law(recipe) - 3000) == ["rank = 32, alpha = 16"]
+def test_a_rank_is_halved_as_often_as_it_takes(make_recipe):
+    recipe = make_recipe("sdxl", rank=64, offload=True, gradient_checkpointing=True, optimizer={"name": "adamw8bit"})
+    assert edits(recipe, law(recipe) - 4500) == ["rank = 16"]
 
 
 def test_smaller_pictures_come_last(make_recipe):

@@ -130,26 +130,25 @@ def test_the_same_steps_run_for_real(part, random_bases, make_recipe):
     from lifeos.pods.spec import load_gpus
     from lifeos.pods.vram.prediction import Sampling, question
 
-    class Counters:
-        calls = []
+    calls = []
 
+    class Counters:
         def __getattr__(self, name):
-            return lambda: self.calls.append(name) or 7
+            return lambda: calls.append(name) or 7
 
     recipe = make_recipe("sdxl", device="cpu", offload=False)
     asked = question(random_bases["sdxl"], recipe, load_gpus()["A100 80GB"], Sampling(images=2))
     measured = measure(asked, part, "cpu", Counters())
     assert (measured.peak_bytes, measured.reserved_bytes) == (7, 7)
-    assert Counters.calls.index("reset_peak_memory_stats") < Counters.calls.index("max_memory_allocated")
+    assert calls.index("reset_peak_memory_stats") < calls.index("max_memory_allocated")
 
 
 def test_the_steps_are_one_for_prediction_and_measurement():
     import benchmarks.vram.measure
     import lifeos.pods.vram.fake
 
-    for name in ("training_steps", "sampling_steps"):
-        assert getattr(benchmarks.vram.measure, name) is getattr(lifeos.pods.vram.fake, name)
-    assert (training_steps, sampling_steps) == (lifeos.pods.vram.fake.training_steps, lifeos.pods.vram.fake.sampling_steps)
+    for module in (benchmarks.vram.measure, lifeos.pods.vram.fake):
+        assert (module.training_steps, module.sampling_steps) == (training_steps, sampling_steps)
 
 
 def test_a_gpu_is_no_processor_to_whoever_asks():

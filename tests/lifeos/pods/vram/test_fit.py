@@ -60,7 +60,7 @@ def test_changes_make_it_fit_when_they_are_made(asked, random_bases, make_recipe
         assert words in verdict.reason
     settings = {}
     for change in found.changes:
-        for edit in change.edit.split(", "):
+        for edit in change.edit.split(" and "):
             key, value = edit.split(" = ")
             assert "." not in key
             settings[key] = {"true": True}.get(value) or int(value)
@@ -124,7 +124,7 @@ def test_context_and_headroom_are_taken_off():
     assert limit_bytes(nominal) < 0.94 * limit_bytes(gpu)
 
 
-def test_whoever_ran_out_of_memory_gets_changes_that_were_predicted(tmp_path, random_bases, make_recipe, asked, artifacts):
+def test_whoever_ran_out_of_memory_gets_changes_that_were_predicted(random_bases, make_recipe, asked, artifacts):
     need = asked(4000).prediction.training.reserved_bytes
     with random_bases["sd15"].folder() as base:
         recipe = make_recipe("sd15", batch_size=32, resolution={"sides": [64]}).model_copy(update={"base": base})
