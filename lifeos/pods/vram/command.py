@@ -4,7 +4,6 @@ import json
 import sys
 from pathlib import Path
 
-from evals.verdict import Outcome
 from lifeos.errors import InputError
 from lifeos.pods.vram.fit import GIB, Fit, advice, fit, read_architecture
 from lifeos.pods.vram.limits import CONTEXT_BYTES, HEADROOM
@@ -59,7 +58,7 @@ def run_vram(
 
 
 def _print(found: Fit, recipe: Path, explain: bool) -> None:
-    words = {True: "fits", False: "DOES NOT FIT", None: Outcome.NOT_EVALUATED.value.upper().replace("_", " ")}
+    words = {True: "fits", False: "DOES NOT FIT", None: "NOT EVALUATED"}
     gpu = found.pod.gpu
     print(f"{recipe} on pod {found.pod.name} ({gpu.name}, {gpu.memory_gib:.1f} GiB): {words[found.fits]}")
     print(f"  {'':<10} {'peak':>10} {'reserved':>10}")

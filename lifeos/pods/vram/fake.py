@@ -4,7 +4,7 @@ import contextlib
 import gc
 import warnings
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -94,10 +94,7 @@ class _TracedPlacement(Placement):
 
     def autocast(self) -> contextlib.AbstractContextManager[Any]:
         """See ``Placement.autocast``."""
-        return replace(self, device="cpu")._plain_autocast()
-
-    def _plain_autocast(self) -> contextlib.AbstractContextManager[Any]:
-        return super().autocast()
+        return Placement("cpu", self.dtype, self.offload).autocast()
 
     def release(self) -> None:
         """See ``Placement.release``."""

@@ -21,9 +21,10 @@ from lifeos.pods.vram.scratch import cublas_workspace
 from lifeos.progress import Progress, silent
 
 CACHE_FOLDER = "vram"
+PICTURES = 32
+"""Assumed of a dataset, and of prompts where nobody says: their texts are encoded together."""
 MOST_PIXELS = 2**28
 """Pixels of a batch: 64 pictures of 2048 x 2048. More is a typing error, and refused before anything is traced."""
-_TEXT_COUNT = 32
 _PACKAGES = ("torch", "diffusers", "transformers", "peft", "prodigyopt")
 _UNMODELLED: tuple[tuple[str, str], ...] = (
     ("compile", "a compiled model allocates as its compiler decides"),
@@ -45,7 +46,7 @@ class Sampling:
     sampler: str | None = None
     dtype: str = "auto"
     images: int = 1
-    prompts: int = _TEXT_COUNT
+    prompts: int = PICTURES
 
 
 @dataclass(frozen=True)
@@ -210,7 +211,7 @@ def _assumed(asked: Question) -> Iterator[str]:
         yield asked.architecture.assumed
     yield (f"sampling {asked.sampling.images} at once, {asked.sampling.width}x{asked.sampling.height}, "
            f"{asked.sampling.prompts} prompts encoded together, {asked.sampling.dtype}, autoencoder float32")
-    yield "32 pictures whose captions are encoded together"
+    yield f"{PICTURES} pictures whose captions are encoded together"
 
 
 def _require_sane(what: str, count: int, size: tuple[int, int]) -> None:

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from typing import Any
 
 CUBLAS_BYTES, CUBLAS_BYTES_HOPPER = 8_519_680, 32 * 2**20
-"""Workspace that PyTorch gives cuBLAS once a process: two pieces of 4096 KiB and eight of 16 KiB up to compute capability
-8.9, 32 MiB from 9.0 on."""
+"""Workspace that PyTorch gives cuBLAS once a process: two pieces of 4096 KiB and eight of 16 KiB up to compute
+capability 8.9, 32 MiB from 9.0 on."""
 
 
 def cublas_workspace(capability: tuple[int, int]) -> int:

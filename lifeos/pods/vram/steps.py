@@ -23,13 +23,12 @@ from lifeos.lora.placement import Placement
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan
 from lifeos.lora.training_inputs import TrainingInputs
+from lifeos.pods.vram.prediction import PICTURES
 from lifeos.pods.vram.tracer import AVERAGE, GRADIENTS, LORA, OPTIMIZER, WEIGHTS
 
 SAMPLING_STEPS = 3
 """A multistep sampler of order 2 holds as much after two as ever."""
 ENCODING, PREPARING, STEPPING = "encoding", "preparing", "step"
-_PICTURES = 32
-"""Assumed of a dataset: its captions are encoded together."""
 TEXT, DENOISING, DECODING = "text", "denoising", "decoding"
 
 
@@ -88,7 +87,7 @@ def training_steps(base: Path, recipe: Recipe, size: Size, device: str, watch: W
     components = family.load(base, placement.load_dtype)
     eight_bit = recipe.optimizer.name == "adamw8bit"
     settings = recipe.optimizer.model_copy(update={"name": "adamw"}) if eight_bit else recipe.optimizer
-    examples = tuple(Example(Path(f"{number}.png"), "a", "") for number in range(max(_PICTURES, recipe.batch_size)))
+    examples = tuple(Example(Path(f"{number}.png"), "a", "") for number in range(max(PICTURES, recipe.batch_size)))
     inputs = TrainingInputs(recipe.model_copy(update={"optimizer": settings}), examples, "", "", "")
     for name in _models(components):
         watch.follow(name, getattr(components, name))
@@ -233,11 +232,11 @@ def _conditioning(inputs: TrainingInputs, family: Family, components: Any, size:
     latents: Latents = _BlankPictures(family, components)
     if recipe.caches_latents:
         at_once = encoded_at_once(size)
-        kept = _encoded(family, components, min(at_once, _PICTURES), size)
+        kept = _encoded(family, components, min(at_once, PICTURES), size)
         latents = CachedLatents({(number, of, bool(side)): kept[0] for number, of, side in views})
     captions: Captions = FreshCaptions(inputs, family, components)
     if recipe.caches_text:
-        text = family.encode_text(components, ["", *(f"a {number}" for number in range(_PICTURES))])
+        text = family.encode_text(components, ["", *(f"a {number}" for number in range(PICTURES))])
         captions = CachedCaptions({name: values.cpu() for name, values in text.items()}, (1,) * len(inputs.examples))
     weights: dict[View, Any] | None = None
     if recipe.mask is not None:
