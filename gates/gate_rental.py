@@ -1,4 +1,4 @@
-"""Predeploy: the pod that is to be rented, what the run costs on it, and whether the base can be had there."""
+"""Predeploy: the pod that is to be rented, what the run costs on it, whether it fits there and the base can be had."""
 
 import pytest
 
@@ -6,6 +6,7 @@ from lifeos.pods.base_model import HuggingFaceHub, base_verdict, named_bases
 from lifeos.pods.consistency import pod_verdict
 from lifeos.pods.cost import cost_verdict, estimate_inputs
 from lifeos.pods.spec import load_pod
+from lifeos.pods.vram import fit_inputs, memory_verdict
 
 pytestmark = pytest.mark.predeploy
 
@@ -21,6 +22,10 @@ def test_pod_known(gate, pod):
 
 def test_cost_within_budget(gate, inputs, pod):
     gate(cost_verdict(inputs.project.settings.budget, pod, lambda rented: estimate_inputs(inputs, rented)))
+
+
+def test_memory_fits(gate, inputs, pod):
+    gate(memory_verdict(lambda: fit_inputs(inputs, pod())))
 
 
 def test_base_reachable(gate, inputs, pod):

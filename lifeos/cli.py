@@ -33,7 +33,7 @@ from lifeos.operations.cycle import cycle_cli
 from lifeos.operations.findings import findings_cli
 from lifeos.operations.guard import guard_cli
 from lifeos.operations.project import init_cli
-from lifeos.pods import pods_cli
+from lifeos.pods import pods_cli, vram_cli
 
 EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 130
 
@@ -246,6 +246,7 @@ app.command("preflight")(guard_cli.preflight)
 app.command("freshness-check")(guard_cli.freshness_check)
 app.command("context-budget")(guard_cli.context_budget)
 app.command("run-full-cycle")(cycle_cli.run_full_cycle)
+app.command("vram")(vram_cli.vram)
 
 
 @app.command("lint-dataset")

@@ -16,7 +16,7 @@ from lifeos.progress import Progress
 View = tuple[int, Size, bool]
 """A picture as it is trained: number of the example, size, whether mirrored."""
 
-_ENCODED_AT_ONCE = 8
+_MOST_AT_ONCE, _PIXELS_AT_ONCE = 8, 2**20
 
 
 class Latents(Protocol):
@@ -77,8 +77,9 @@ def encode_views(
         of_size.setdefault(view[1], []).append(view)
     total = sum(len(each) for each in of_size.values())
     for alike in of_size.values():
-        for start in range(0, len(alike), _ENCODED_AT_ONCE):
-            chunk = alike[start : start + _ENCODED_AT_ONCE]
+        at_once = encoded_at_once(alike[0][1])
+        for start in range(0, len(alike), at_once):
+            chunk = alike[start : start + at_once]
             pixels = np.stack([view_pixels(examples, view) for view in chunk])
             latents = family.encode_images(components, pixels).cpu()
             for view, values in zip(chunk, latents, strict=True):
@@ -89,6 +90,14 @@ def encode_views(
                 encoded[view] = values
             progress("latents", len(encoded), total)
     return encoded
+
+
+def encoded_at_once(size: Size) -> int:
+    """Return how many pictures of a size are encoded together.
+
+    Eight of 1024 x 1024 would ask more of a GPU than any step of SDXL's training.
+    """
+    return max(1, min(_MOST_AT_ONCE, _PIXELS_AT_ONCE // (size[0] * size[1])))
 
 
 def view_pixels(examples: Sequence[Example], view: View) -> Any:

@@ -77,12 +77,17 @@ def count_workload(inputs: "Inputs") -> Workload:
 
 
 def _training(recipe: "Recipe", path: Path, pictures: int) -> list[Part]:
-    side = _trained_side(recipe, path)
+    sides = _trained_sides(recipe, path)
     dtype: Dtype = "float32" if recipe.dtype == "float32" else "bfloat16"
-    return [
-        Part("training", "encode", recipe.family, pictures, side=side, dtype=dtype),
-        Part("training", "train", recipe.family, recipe.steps, recipe.batch_size, side, dtype),
-    ]
+    batches = recipe.steps * recipe.gradient_accumulation
+    parts = []
+    # Each picture is encoded, and trained as often, at every side.
+    for number, side in enumerate(sides):
+        share = batches // len(sides) + (number < batches % len(sides))
+        encoded = pictures if recipe.caches_latents else share * recipe.batch_size
+        parts += [Part("training", "encode", recipe.family, encoded, side=side, dtype=dtype),
+                  Part("training", "train", recipe.family, share, recipe.batch_size, side, dtype)]
+    return parts
 
 
 def _looked_at(recipe: "Recipe", persona: "Persona") -> int:
@@ -127,13 +132,16 @@ def _side(persona: "Persona") -> int:
     return math.ceil(math.sqrt(persona.sampler.width * persona.sampler.height))
 
 
-def _trained_side(recipe: "Recipe", path: Path) -> int | None:
-    """Side of the base's images where its configuration lies here; None where only the pod will have it."""
+def _trained_sides(recipe: "Recipe", path: Path) -> tuple[int | None, ...]:
+    """Sides that pictures are trained at; of the base's images where the recipe names none and its configuration lies
+    here, None where only the pod will have it."""
+    if recipe.resolution is not None:
+        return recipe.resolution.sides
     from lifeos.lora.families import get_family
     from lifeos.lora.recipe import find_base
 
     try:
         sides: Sequence[int] = get_family(recipe.family).image_size(find_base(path, recipe.base))
     except InputError:
-        return None
-    return math.ceil(math.sqrt(math.prod(sides)))
+        return (None,)
+    return (math.ceil(math.sqrt(math.prod(sides))),)

@@ -6,6 +6,8 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, TextIO
 
+from lifeos.progress import silent
+
 _STAGES = {"latents": "reading training images", "training": "training", "sampling": "sampling images"}
 # Without a terminal a line a step would flood a log; a line every so often shows life.
 _PLAIN_SECONDS = 15.0
@@ -63,3 +65,19 @@ def _plain_progress(stream: TextIO, news: Callable[[], list[str]]) -> Callable[[
         print(f"{_STAGES.get(stage, stage)}: {done} of {total}", file=stream, flush=True)
 
     return show
+
+
+@contextmanager
+def show_operators(stream: TextIO | None = None) -> Iterator[Callable[[str, int, int], None]]:
+    """Give a progress function for work whose length nobody knows: a count on a terminal, silence elsewhere."""
+    stream = stream or sys.stderr
+    if not stream.isatty():
+        yield silent
+        return
+    from rich.console import Console
+    from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+    columns = (SpinnerColumn(), TextColumn("{task.description}"), TimeElapsedColumn())
+    with Progress(*columns, console=Console(file=stream), transient=True) as counts:
+        task = counts.add_task("reading configs", total=None)
+        yield lambda stage, done, _: counts.update(task, description=f"tracing {stage}: {done} operators")

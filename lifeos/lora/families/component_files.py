@@ -1,9 +1,11 @@
 """Components of a base in diffusers' folder layout: their configs, the names in their files, and loading them whole."""
 
+import contextlib
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextvars import ContextVar
 from pathlib import Path
-from typing import Any
+from typing import Any, Protocol
 
 from lifeos.errors import InputError
 from lifeos.lora.families import Shape
@@ -12,6 +14,29 @@ from lifeos.lora.families.weight_files import NEVER_LOADED, holds_weights, weigh
 
 # transformers 5 dropped the first part of a CLIP text model's names; published bases and LoRA files have it.
 _CLIP_PREFIX, _CLIP_PARTS = "text_model.", ("encoder.layers.", "embeddings.")
+
+
+class Builder(Protocol):
+    """What makes components without reading weights or vocabularies."""
+
+    def model(self, kind: Any, config: dict[str, Any], dtype: Any, place: Path) -> Any:
+        """Return a model of a class, built from its config in a torch type; ``place`` is the config's folder."""
+
+    def tokenizer(self, kind: Any, place: Path) -> Any:
+        """Return what a tokenizer of a class is called like, for a folder that need not exist."""
+
+
+_builder: ContextVar[Builder | None] = ContextVar("builder", default=None)
+
+
+@contextlib.contextmanager
+def built_by(builder: Builder) -> Iterator[None]:
+    """Let ``builder`` make what ``load_component`` and ``load_tokenizer`` would read, from the same configs."""
+    token = _builder.set(builder)
+    try:
+        yield
+    finally:
+        _builder.reset(token)
 
 
 def read_config(base: Path, component: str, name: str = "config.json") -> dict[str, Any]:
@@ -159,8 +184,9 @@ def load_component(kind: Any, base: Path, component: str, **types: Any) -> Any:
         InputError: it cannot be read, or weights of it would be left random.
     """
     quiet()
-    read_config(base, component)
-    folder = Path(base) / component
+    config, folder, builder = read_config(base, component), Path(base) / component, _builder.get()
+    if builder is not None:
+        return builder.model(kind, config, next(iter(types.values())), folder).eval().requires_grad_(False)
     try:
         model, info = kind.from_pretrained(str(folder), local_files_only=True, use_safetensors=True,
                                            output_loading_info=True, **weight_files(folder).loading, **types)
@@ -181,7 +207,9 @@ def load_tokenizer(kind: Any, base: Path, component: str) -> Any:
     Raises:
         InputError: it cannot be read.
     """
-    folder = Path(base) / component
+    folder, builder = Path(base) / component, _builder.get()
+    if builder is not None:
+        return builder.tokenizer(kind, folder)
     try:
         return kind.from_pretrained(str(folder), local_files_only=True)
     except (OSError, ValueError, TypeError) as error:

@@ -198,3 +198,15 @@ def test_estimating_imports_no_torch():
         "sys.exit(1 if {'torch', 'huggingface_hub', 'onnxruntime', 'cv2'} & set(sys.modules) else 0)"
     )
     assert subprocess.run([sys.executable, "-c", code], cwd=project_root(), check=False).returncode == 0
+
+
+def test_every_batch_of_a_step_and_every_side_is_counted(persona):
+    path = recipe(persona)
+    plain = [part for part in count_workload(inputs(persona, recipe=path)).parts if part.phase == "training"]
+    more = "gradient_accumulation = 3\nresolution = { sides = [64, 128] }\n"
+    path.write_text(path.read_text(encoding="utf-8") + more, encoding="utf-8")
+    asked = [part for part in count_workload(inputs(persona, recipe=path)).parts if part.phase == "training"]
+    assert [(part.side, part.calls) for part in asked if part.operation == "train"] == [(64, 150), (128, 150)]
+    pictures = next(part.calls for part in plain if part.operation == "encode")
+    encoded = [(part.side, part.calls) for part in asked if part.operation == "encode"]
+    assert encoded == [(64, pictures), (128, pictures)]

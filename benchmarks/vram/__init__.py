@@ -1,0 +1,1 @@
+"""Predicted memory held against measured: on a GPU with random weights, and against published figures."""

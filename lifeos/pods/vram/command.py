@@ -1,0 +1,84 @@
+"""``lifeos vram``: will a recipe fit a pod, said before it is rented."""
+
+import json
+import sys
+from pathlib import Path
+
+from lifeos.errors import InputError
+from lifeos.pods.vram.fit import GIB, Fit, advice, fit, read_architecture
+from lifeos.pods.vram.limits import CONTEXT_BYTES, HEADROOM
+from lifeos.pods.vram.prediction import Sampling
+from lifeos.pods.vram.published import validation_lines
+from lifeos.settings import Project
+
+UNMEASURED = "unmeasured: no recipe has been run on a GPU to hold this against (python -m benchmarks.vram)"
+
+
+def run_vram(
+    project: Project, recipe: Path, pod: str, *, explain: bool = False, plot: Path | None = None, images: int = 1,
+    as_json: bool = False, artifacts: Path | None = None,
+) -> int:  # fmt: skip
+    """Print whether a recipe fits; returns 0 if it does, 1 if it does not, 2 if that cannot be said.
+
+    Args:
+        project: settings and folders.
+        recipe: file.
+        pod: name or ``.toml`` file; empty means that of the settings.
+        explain: also print what the peaks are made of.
+        plot: PNG to draw.
+        images: drawn at once in sampling.
+        as_json: print one JSON object instead.
+        artifacts: folder for data.
+
+    Raises:
+        InputError: recipe, base or pod cannot be used, a config holds an unknown key or an absurd size.
+    """
+    from lifeos.lora.recipe import read_recipe
+    from lifeos.pods.spec import list_pods, load_pod
+    from lifeos.report.progress_bars import show_operators
+
+    named = pod or project.settings.pod
+    if not named:
+        raise InputError("--pod: accepted a kind of pod, got none; next: lifeos vram RECIPE --pod NAME (lifeos pods)")
+    if images < 1:
+        raise InputError(f"--images: accepted 1 or more, got {images}; next: lifeos vram RECIPE --pod NAME")
+    asked, rented = read_recipe(recipe), load_pod(named)
+    with show_operators() as progress:
+        found = fit(asked, read_architecture(recipe, asked), rented, artifacts or project.path("artifacts"),
+                    pods=list_pods(), sampling=Sampling(images=images), progress=progress)
+    if plot is not None:
+        from lifeos.pods.vram.explain import draw_timeline
+
+        draw_timeline({"training": found.prediction.training, "sampling": found.prediction.sampling}, found.limit, plot)
+    if as_json:
+        print(json.dumps(found.to_json(), allow_nan=False))
+    else:
+        _print(found, recipe, explain)
+    return {True: 0, False: 1, None: 2}[found.fits]
+
+
+def _print(found: Fit, recipe: Path, explain: bool) -> None:
+    words = {True: "fits", False: "DOES NOT FIT", None: "NOT EVALUATED"}
+    gpu = found.pod.gpu
+    print(f"{recipe} on pod {found.pod.name} ({gpu.name}, {gpu.memory_gib:.1f} GiB): {words[found.fits]}")
+    print(f"  {'':<10} {'peak':>10} {'reserved':>10}")
+    for name, usage in (("training", found.prediction.training), ("sampling", found.prediction.sampling)):
+        over = "  too much" if usage.reserved_bytes > found.limit else ""
+        print(f"  {name:<10} {usage.peak_bytes / GIB:>6.2f} GiB {usage.reserved_bytes / GIB:>6.2f} GiB{over}")
+    print(f"  {'limit':<10} {'':>10} {found.limit / GIB:>6.2f} GiB, beside {CONTEXT_BYTES / GIB:.2f} GiB for CUDA's "
+          f"context and {100 * HEADROOM:.0f} % headroom")
+    for line in found.missing:
+        print(f"  in no prediction: {line}")
+    for line in advice(found):
+        print(f"  {line}")
+    for line in found.prediction.assumed:
+        print(f"  assumed: {line}")
+    print(f"  {UNMEASURED}")
+    for line in validation_lines():
+        print(f"  {line}")
+    if explain:
+        from lifeos.pods.vram.explain import explanation
+
+        encoding = (sys.stdout.encoding or "").lower()
+        for name, usage in (("training", found.prediction.training), ("sampling", found.prediction.sampling)):
+            print("\n".join(["", *explanation(name, usage, plain=not encoding.startswith("utf"))]))
