@@ -28,6 +28,7 @@ def retrain_lora(
     from lifeos.lora.recipe import load_recipe
     from lifeos.lora.train import hand_out
     from lifeos.lora.train_once import train_once
+    from lifeos.memory_shortage import shortage_answered
     from lifeos.report.progress_bars import show_progress
     from lifeos.report.training_curve import PAGE_NAME
     from lifeos.training_watch.inputs import WatchInputs, watch_request
@@ -43,7 +44,8 @@ def retrain_lora(
     inputs = read_inputs({"persona": persona, "policy": policy, "artifacts": artifacts})
     watch = watch_request(loaded, WatchInputs(inputs.persona, inputs.project.root, inputs.policy), inputs.artifacts)
     news: list[Callable[[], list[str]]] = []
-    with show_progress(news=lambda: [line for told in news for line in told()]) as progress:
+    told_as_it_comes = show_progress(news=lambda: [line for told in news for line in told()])
+    with shortage_answered(loaded, inputs.artifacts), told_as_it_comes as progress:
         result = train_once(
             loaded, inputs.artifacts, progress, watch=watch, begun=lambda folder: news.append(news_of(folder))
         )

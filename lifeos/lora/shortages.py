@@ -15,6 +15,8 @@ from lifeos.lora.recipe import Recipe
 _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
 _NO_ROOM = (errno.ENOSPC, getattr(errno, "EDQUOT", errno.ENOSPC))
 _ADVISED = 6
+MEMORY_COMPLAINT = "accepted a recipe that fits into the memory of"
+"""Stands in every message of exhausted memory: it comes from a child process, where only text crosses."""
 
 
 def is_out_of_memory(error: BaseException) -> bool:
@@ -48,7 +50,7 @@ def memory_told(recipe: Recipe, run_folder: Path, where: str, stage: Stage) -> I
         device = "the GPU" if recipe.device == "cuda" else "this machine"
         edits = [edit.text for edit in memory_advice(recipe, stage)[:_ADVISED]]
         advice = f"{', then '.join(edits)} in the recipe" if edits else "a machine with more memory (lifeos pods)"
-        raise InputError(f"training: accepted a recipe that fits into the memory of {device}, got {said} {where} "
+        raise InputError(f"training: {MEMORY_COMPLAINT} {device}, got {said} {where} "
                          f"({_kept(run_folder)}); next: {advice}") from error
 
 

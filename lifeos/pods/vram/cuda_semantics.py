@@ -47,8 +47,13 @@ def cuda_semantics(
     Raises:
         RuntimeError: the installed PyTorch does not tell which operators CUDA's autocast keeps in float32.
     """
+    import diffusers.models.modeling_utils
     import torch
+    import transformers.initialization
 
+    # These keep torch's functions of initialisation from their first import on, and put them back after each model they
+    # load: imported inside the block, they would leave every later LoRA of the process with memory as it was found.
+    del diffusers, transformers
     names = float32_operators()
     with contextlib.ExitStack() as stack:
         library = stack.enter_context(torch.library._scoped_library("aten", "IMPL"))
