@@ -55,7 +55,8 @@ def _published(names: Sequence[str]) -> int:
 def _recipes(names: Sequence[str]) -> int:
     gpu, has_gpu = _gpu()
     print(f"{gpu.name}, {'measured here' if has_gpu else 'UNMEASURED: no GPU at hand'}")
-    print(f"{'recipe':<40} {'peak':>8} {'reserved':>9} {'measured':>9} {'reserved':>9} {'error':>8} {'seconds':>8}")
+    print(f"{'recipe':<40} {'peak':>8} {'reserved':>9} {'measured':>9} {'reserved':>9} {'error':>8} {'step s':>7} "
+          f"{'traced s':>8}")
     wrong = 0
     for case in CASES:
         if not names or any(name in case.name for name in names):
@@ -71,15 +72,16 @@ def _show(case: Case, gpu: Gpu, has_gpu: bool) -> bool:
     kind = f"{case.name} ({case.part})" if case.part == "sampling" else case.name
     line = f"{kind:<40} {usage.peak_bytes / GIB:>8.2f} {usage.reserved_bytes / GIB:>9.2f}"
     if not has_gpu:
-        print(f"{line} {'-':>9} {'-':>9} {'-':>8} {seconds:>8.1f}", flush=True)
+        print(f"{line} {'-':>9} {'-':>9} {'-':>8} {'-':>7} {seconds:>8.1f}", flush=True)
         return True
     measured = measure(asked, case.part)
     error = usage.peak_bytes / measured.peak_bytes - 1.0
     # A prediction below what was reserved would have said "fits" of what does not.
     target = TARGETS[case.part]
     met = abs(error) <= target and usage.reserved_bytes >= measured.reserved_bytes * (1.0 - target)
+    step = "-" if measured.step_seconds is None else f"{measured.step_seconds:.3f}"
     print(f"{line} {measured.peak_bytes / GIB:>9.2f} {measured.reserved_bytes / GIB:>9.2f} {100 * error:>+7.2f}% "
-          f"{seconds:>8.1f}{'' if met else '  MISSED'}", flush=True)
+          f"{step:>7} {seconds:>8.1f}{'' if met else '  MISSED'}", flush=True)
     return met
 
 

@@ -1,6 +1,7 @@
 """The steps of ``lifeos.pods.vram.steps`` on a real GPU: random weights, the numbers of torch.cuda."""
 
 import contextlib
+import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
@@ -17,10 +18,16 @@ from lifeos.pods.vram.steps import plan_for, sampling_steps, training_steps
 
 @dataclass
 class Measured:
-    """Bytes that torch.cuda counted: ``max_memory_allocated`` and ``max_memory_reserved`` of the whole run."""
+    """What torch.cuda counted.
+
+    Args:
+        peak_bytes, reserved_bytes: ``max_memory_allocated`` and ``max_memory_reserved`` of the whole run.
+        step_seconds: wall time of the second optimizer step, the first one warms up; None for sampling.
+    """
 
     peak_bytes: int = 0
     reserved_bytes: int = 0
+    step_seconds: float | None = None
 
 
 @dataclass
@@ -73,8 +80,12 @@ class DeviceWatch:
         step()
 
     def second_step(self, step: Callable[[], object], optimizer: Any) -> None:
-        """See ``Watch.second_step``."""
+        """See ``Watch.second_step``; its time is taken."""
+        self.memory.synchronize()
+        started = time.perf_counter()
         step()
+        self.memory.synchronize()
+        self.measured.step_seconds = time.perf_counter() - started
 
 
 def measure(asked: Question, part: Part, device: str = "cuda", memory: Any = None) -> Measured:

@@ -140,6 +140,7 @@ def test_the_same_steps_run_for_real(part, random_bases, make_recipe):
     asked = question(random_bases["sdxl"], recipe, load_gpus()["A100 80GB"], Sampling(images=2))
     measured = measure(asked, part, "cpu", Counters())
     assert (measured.peak_bytes, measured.reserved_bytes) == (7, 7)
+    assert (measured.step_seconds is not None and measured.step_seconds > 0.0) is (part == "training")
     assert calls.index("reset_peak_memory_stats") < calls.index("max_memory_allocated")
 
 
