@@ -1,6 +1,7 @@
 """Is an entry live: its reproducer makes its detector fire and the healthy twin does not. Computed by running both."""
 
 import json
+import os
 import sys
 import tempfile
 from collections.abc import Callable, Iterable, Sequence
@@ -95,6 +96,9 @@ def reproduced(
     Raises:
         InputError: it cannot be made, or the options that hand it in are none of ``lifeos gate``.
     """
+    # What libraries remark on a spoiled model is no remark on the user's; they read these when they are imported.
+    for library in ("DIFFUSERS", "TRANSFORMERS"):
+        os.environ.setdefault(f"{library}_VERBOSITY", "error")
     project = load_project()
     folder.mkdir(parents=True)
     options: dict[str, Any] = dict(reproduce(entry, Place(folder, project.root), broken=broken, available=available))
