@@ -38,9 +38,13 @@ def _repeated(place, pictures):
 
 def _pipeline(place):
     import torch
+    import diffusers
+    import transformers
     from diffusers import StableDiffusionPipeline
 
     base = place.root / "models" / "tiny-base"
+    for library in (diffusers, transformers):
+        library.utils.logging.disable_progress_bar()
     pipeline = StableDiffusionPipeline.from_pretrained(base, local_files_only=True, safety_checker=None)
     pipeline.to(dtype=torch.float32)
     pipeline.set_progress_bar_config(disable=True)
