@@ -3,12 +3,14 @@
 
 def _step(place, prepare=None, optimized=True):
     """Take a step on random latents and return the file; ``prepare`` is called with the UNet and its LoRA."""
+    import diffusers
     import torch
     from diffusers import UNet2DConditionModel
     from peft import LoraConfig
     from peft.utils import get_peft_model_state_dict
 
     torch.manual_seed(0)
+    diffusers.utils.logging.disable_progress_bar()
     unet = UNet2DConditionModel.from_pretrained(place.root / "models" / "tiny-base" / "unet", local_files_only=True)
     unet.float().requires_grad_(False)
     unet.add_adapter(LoraConfig(r=2, lora_alpha=2, target_modules=["to_q", "to_k", "to_v", "to_out.0"]))

@@ -37,8 +37,8 @@ def _repeated(place, pictures):
 
 
 def _pipeline(place):
-    import torch
     import diffusers
+    import torch
     import transformers
     from diffusers import StableDiffusionPipeline
 
@@ -65,7 +65,7 @@ def overfit_returns_training_photo(place, decoded):
     if decoded == "latents of a reference":
         source = min((folder / "references").glob("*.png"))
     vae = AutoencoderKL.from_pretrained(place.root / "models" / "tiny-base" / "vae", local_files_only=True).float()
-    pixels = torch.from_numpy(np.asarray(Image.open(source).convert("RGB"))).permute(2, 0, 1)[None] / 127.5 - 1
+    pixels = torch.from_numpy(np.array(Image.open(source).convert("RGB"))).permute(2, 0, 1)[None] / 127.5 - 1
     # A denoiser that has learnt a picture by heart ends at that picture's latents, whatever the prompt.
     with torch.no_grad():
         made = vae.decode(vae.encode(pixels).latent_dist.mode()).sample
