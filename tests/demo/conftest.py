@@ -14,6 +14,7 @@ ROOT = Path(__file__).resolve().parents[2]
 PERSONA = ROOT / "personas" / "pistachio"
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
 def pytest_collection_modifyitems(items):
     """Leave the demo to one worker: two would take turns at what it makes, and nobody would run the other tests."""
     for item in items:
