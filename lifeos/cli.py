@@ -329,8 +329,7 @@ def test(context: typer.Context) -> int:
     if not (project_root() / "tests" / "lifeos").is_dir():
         print("the toolchain's own tests stayed behind at lifeos init; the cheap gates are this project's")
         return own_gates
-    arguments = [sys.executable, "-m", "pytest", "tests", "-n", "2", "--dist", "loadgroup",
-                 "-p", "hypothesispytest", *(context.obj or [])]
+    arguments = [sys.executable, "-m", "pytest", "tests", "-n", "2", "-p", "hypothesispytest", *(context.obj or [])]
     tests = subprocess.run(arguments, cwd=project_root(), env=_sharing_cores(), check=False).returncode
     return own_gates or tests
 

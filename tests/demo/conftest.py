@@ -14,14 +14,6 @@ ROOT = Path(__file__).resolve().parents[2]
 PERSONA = ROOT / "personas" / "pistachio"
 
 
-@pytest.hookimpl(tryfirst=True)  # xdist reads the groups in the same hook
-def pytest_collection_modifyitems(items):
-    """Leave the demo to one worker: two would take turns at what it makes, and nobody would run the other tests."""
-    for item in items:
-        if item.path.parent == Path(__file__).parent:
-            item.add_marker(pytest.mark.xdist_group("demo"))
-
-
 @pytest.fixture(scope="session")
 def demo_artifacts():
     """One data folder for all workers and all runs: the good LoRA is trained once."""
