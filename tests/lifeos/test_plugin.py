@@ -7,6 +7,7 @@ import sys
 import pytest
 
 from lifeos.settings import project_root
+from tests.lifeos import simulated_release as simulation
 
 MANIFEST = """
 [[gate]]
@@ -132,3 +133,18 @@ def test_a_known_failure_is_chosen_by_its_id_and_counts_for_its_gate(tmp_path):
     events = [json.loads(line) for line in (tmp_path / "report.jsonl").read_text(encoding="utf-8").splitlines()]
     gates = {(event["gate"], event["known_failure"]) for event in events if event["event"] == "gate"}
     assert gates == {("hard_one", True)}
+
+
+def test_a_known_failure_of_samples_finds_the_release_walked_before_its_own_time_counts(tmp_path):
+    """A test has ten minutes, fixtures have none: with the walk inside it, a release of 96 images broke off."""
+    simulation.make_persona(tmp_path)
+    code, said = plain(
+        tmp_path, "-m", "release", "-k", "overfit-returns-training-photo", "--setup-show", "gates",
+        f"--persona={tmp_path / 'persona one'}", f"--artifacts={tmp_path / 'artifacts'}",
+        f"--history={tmp_path / 'history.jsonl'}", f"--release-engine={simulation.NAME}",
+        f"--manifest={project_root() / 'gates' / 'manifest.toml'}",
+    )  # fmt: skip
+    lines = [line.strip() for line in said.splitlines()]
+    walked = next(number for number, line in enumerate(lines) if line.startswith("SETUP    S release"))
+    ran = next(number for number, line in enumerate(lines) if line.startswith("gates/gate_known_failures.py::"))
+    assert (code, walked < ran) == (0, True), said
