@@ -168,6 +168,10 @@ class Drawn:
         return [path for path in self._paths if path.is_file()]
 
 
+def kept_encodings(artifacts):
+    return files(artifacts, "latents-*") | files(artifacts, "text-*")
+
+
 def read_json(path):
     return json.loads(path.read_text(encoding="utf-8"))
 
@@ -177,9 +181,9 @@ def test_killed_while_training_sampling_and_appending_it_ends_with_one_row_and_n
     artifacts, samples, log = command.artifacts, command.artifacts / "samples", command.history
 
     command.kill_once(lambda: checkpoints(artifacts))
-    run_id, reached, conditioning = command.run_id(), checkpoints(artifacts)[-1], files(artifacts, "conditioning-*")
+    run_id, reached, encoded = command.run_id(), checkpoints(artifacts)[-1], kept_encodings(artifacts)
     assert 0 < reached < STEPS
-    assert len(conditioning) == 1
+    assert len(encoded) == 2
     assert not files(artifacts, "lora.safetensors")
 
     judged, without_trigger = Drawn(small, artifacts, release_plan), Drawn(small, artifacts, class_plan)
@@ -191,7 +195,7 @@ def test_killed_while_training_sampling_and_appending_it_ends_with_one_row_and_n
     trained, drawn = files(artifacts, "lora.safetensors"), files(samples, "*.png")
     (lora,) = trained
     assert read_json(lora.with_name("result.json"))["resumed_from"] == reached
-    assert files(artifacts, "conditioning-*") == conditioning
+    assert kept_encodings(artifacts) == encoded
     drawn_of_plan = len(judged())
     assert 0 < drawn_of_plan < PROMPTS * SEEDS
     assert not without_trigger()
@@ -226,8 +230,8 @@ def test_killed_while_training_sampling_and_appending_it_ends_with_one_row_and_n
     assert subprocess.run(verify, cwd=ROOT, capture_output=True, check=False).returncode == 0
 
     # The kill left no trace in the file either.
-    (latents,) = conditioning
     (tmp_path / "whole").mkdir()
-    shutil.copy(latents, tmp_path / "whole")
+    for file in encoded:
+        shutil.copy(file, tmp_path / "whole")
     whole = train_lora(load_recipe(small / "recipe.toml"), tmp_path / "whole.safetensors", tmp_path / "whole")
     assert whole.path.read_bytes() == lora.read_bytes()
