@@ -1,4 +1,4 @@
-"""Which stage owns the mending of a rejected LoRA, read from the pattern of its failing gates; no evidence, no advice.
+"""Which stage owns the mending of a LoRA, read from the pattern of its failing gates; no evidence, no advice.
 
 A rule looks at one scorecard and fires only on gates that *failed*: what was not evaluated shows nothing. The limits
 that tell one cause from another come from the planted faults of three personas (docs/where-to-mend.md).
@@ -19,6 +19,9 @@ ONE_FACE = 1.9
 # Mean skin z of LoRAs trained on smoothed pictures: -2.99 to -4.80; of every other fault -1.3 and more, but for one
 # that had learned four pictures by heart (-2.2), which is a copy first.
 SMOOTH = -2.5
+# Adherence less the base's, of LoRAs that hold their person and copy nothing: -.03 to .09; of one trained on captions
+# that belong to other pictures -.56.
+OTHER_WORDS = -0.25
 
 
 @dataclass(frozen=True)
@@ -68,8 +71,8 @@ class _Card:
 def advice(row: Mapping[str, Any]) -> list[Advice]:
     """Return where to mend what a scorecard rejects, the strongest evidence first; empty where no rule fits.
 
-    A row that is not rejected gets none, and neither does one whose judge failed its own controls: what it measured
-    says nothing about the LoRA.
+    A row that is approved gets what its soft gates show, one that was not evaluated none, and neither does one whose
+    judge failed its own controls: what it measured says nothing about the LoRA.
 
     Args:
         row: a scorecard as the history holds it.
@@ -78,9 +81,10 @@ def advice(row: Mapping[str, Any]) -> list[Advice]:
         KeyError: the row has no verdict or gates.
     """
     card = _Card(row)
-    if row["verdict"] != "rejected" or card.failed("instrument"):
+    if row["verdict"] == "not_evaluated" or card.failed("instrument"):
         return []
-    return [found for rule in RULES if (found := rule(card)) is not None]
+    rules = RULES if row["verdict"] == "rejected" else OF_SOFT_GATES
+    return [found for rule in rules if (found := rule(card)) is not None]
 
 
 def _broken_file(card: _Card) -> Advice | None:
@@ -184,6 +188,21 @@ def _smooth_skin(card: _Card) -> Advice | None:
     )  # fmt: skip
 
 
+def _other_words(card: _Card) -> Advice | None:
+    difference = card.value("adherence")
+    held = card.passed("likeness") and card.passed("copy_image")
+    if card.source == "images" or not card.failed("adherence") or not held:
+        return None
+    if difference is None or difference > OTHER_WORDS:
+        return None
+    return Advice(
+        "other_words", "captions",
+        f"the person is there, and prompts are followed {-difference:.2f} less than the base follows them: captions "
+        "say something else than their pictures show",
+        "look at both: lifeos lint-dataset --html sheet.html; write new ones: lifeos auto-caption FOLDER --force",
+    )  # fmt: skip
+
+
 def _lost(card: _Card) -> bool:
     return card.source != "images" and card.failed("likeness")
 
@@ -194,4 +213,7 @@ def _figure(value: float | None) -> str:
 
 RULES: tuple[Callable[[_Card], Advice | None], ...] = (
     _broken_file, _no_effect, _pasted, _copied, _another_person, _nothing_learned, _too_strong, _smooth_skin,
+    _other_words,
 )  # fmt: skip
+OF_SOFT_GATES = (_other_words,)
+"""Those that rest on soft gates alone, whose failing leaves a release approved."""

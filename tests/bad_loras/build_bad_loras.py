@@ -51,6 +51,18 @@ def few_pictures(source: Path, folder: Path, count: int) -> Path:
     return kept
 
 
+def other_captions(source: Path, folder: Path) -> Path:
+    """Copy the persona's training images, each with the caption of the one half a set further on."""
+    kept = folder / "dataset"
+    kept.mkdir(parents=True, exist_ok=True)
+    pictures = sorted(source.glob("*.png"))
+    for place, picture in enumerate(pictures):
+        shutil.copy(picture, kept)
+        further = pictures[(place + len(pictures) // 2) % len(pictures)]
+        shutil.copy(further.with_suffix(".txt"), kept / f"{picture.stem}.txt")
+    return kept
+
+
 def cut_rank(lora: Path, rank: int) -> bytes:
     """Return a LoRA file whose pairs keep the largest singular values of what they add (Eckart and Young)."""
     import json
@@ -101,6 +113,7 @@ def main() -> None:
         "other_identity": lambda: {"dataset": dataset(mpfb2, other, OTHER_IDENTITY, good.trigger, 0.0)},
         "plastic": lambda: {"dataset": dataset(mpfb2, plastic, arguments.identity, good.trigger, 1.0)},
         "memorised": lambda: {"dataset": few_pictures(good.dataset, work / "memorised", MEMORISED)},
+        "captions_rotated": lambda: {"dataset": other_captions(good.dataset, work / "captions"), "rank": good.rank},
         "overcooked": lambda: {"steps": good.steps * 10, "rank": good.rank},
     }
     unknown = [name for name in arguments.names if name not in changes]

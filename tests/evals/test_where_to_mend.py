@@ -18,6 +18,7 @@ EXPECTED = {
     "overcooked": ("trained_too_long", "recipe"),
     "plastic": ("smooth_skin", "data"),
     "memorised": ("memorised_few", "data"),
+    "captions_rotated": ("other_words", "captions"),
     "strength_0": ("no_effect", "strength"),
     "strength_1_8": ("too_strong", "strength"),
     "with_nan": ("broken_file", "checkpoint"),
@@ -88,6 +89,16 @@ def test_a_person_half_there_in_every_prompt_is_not_too_strong():
     assert [each.rule for each in advice(row)] == ["too_strong"]  # faces are lost too
     row["gates"] = [{**each, "verdict": "passed"} if each["id"] == "face_rate" else each for each in row["gates"]]
     assert advice(row) == []
+
+
+@pytest.mark.parametrize(
+    ("gate", "verdict"), [("likeness", "failed"), ("copy_image", "failed"), ("adherence", "passed")]
+)
+def test_captions_are_to_blame_only_where_the_person_is_there_and_nothing_is_copied(gate, verdict):
+    row = with_verdict("captions_rotated", gate, verdict)
+    assert "other_words" not in [each.rule for each in advice({**row, "verdict": "rejected"})]
+    assert advice(row) == []
+    assert advice({**with_verdict("captions_rotated", "ceiling", "passed"), "verdict": "not_evaluated"}) == []
 
 
 def test_a_row_that_was_not_rejected_or_whose_judge_failed_gets_no_advice():
