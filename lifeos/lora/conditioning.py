@@ -1,5 +1,7 @@
 """What a batch is trained on beside noise: latents, text, weights of the loss; kept where nothing changes them."""
 
+import itertools
+import operator
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,7 +15,7 @@ from lifeos.lora.buckets import sizes_of_examples
 from lifeos.lora.captions import CachedCaptions, Captions, FreshCaptions
 from lifeos.lora.families import Family
 from lifeos.lora.latents import CachedLatents, FreshLatents, Latents, View, encode_views
-from lifeos.lora.masks import loss_weights, open_detector
+from lifeos.lora.masks import loss_weights, mask_of, open_detector
 from lifeos.lora.safetensors_file import encode, read_header
 from lifeos.lora.training_inputs import TrainingInputs, derived_seed
 from lifeos.progress import Progress
@@ -139,11 +141,13 @@ def _weights(inputs: TrainingInputs, views: list[View], shapes: Mapping[Any, tup
     assert settings is not None
     detector = open_detector(settings)
     weights = {}
-    for view in views:
-        number, size, mirror = view
-        _, height, width = shapes[size]
-        values = loss_weights(inputs.examples[number], size, (width, height), settings, detector, mirror)
-        weights[view] = torch.from_numpy(values)
+    # Once a picture, however many sizes and sides it is trained at: a face is looked for in each.
+    for number, of_picture in itertools.groupby(views, key=operator.itemgetter(0)):
+        mask = mask_of(inputs.examples[number], settings, detector)
+        for view in of_picture:
+            _, size, mirror = view
+            _, height, width = shapes[size]
+            weights[view] = torch.from_numpy(loss_weights(mask, size, (width, height), settings, mirror))
     return weights
 
 

@@ -25,32 +25,39 @@ def open_detector(settings: "MaskSettings | None") -> "FaceBackend | None":
     return open_backend("yunet_sface", settings.detector_folder)
 
 
-def loss_weights(
-    example: Example, size: Size, cells: Size, settings: "MaskSettings", detector: "FaceBackend | None",
-    mirror: bool = False,
-) -> Any:  # fmt: skip
-    """Return the weight of the loss for each latent cell of a picture, float32 ``[1, height, width]``.
-
-    1 inside the mask, ``outside_weight`` outside, the mean of both where a cell is cut; 1 throughout for a picture of
-    the class.
+def mask_of(example: Example, settings: "MaskSettings", detector: "FaceBackend | None") -> Any | None:
+    """Return the mask of a picture, a PIL image in ``L`` of its size, white where it counts; None: all of it counts.
 
     Args:
-        example: the picture.
-        size: (width, height) in pixels it is trained at.
-        cells: (width, height) of its latents.
+        example: the picture; one of the class counts throughout.
         settings: of the recipe.
         detector: of ``open_detector``.
-        mirror: whether the picture is trained mirrored.
 
     Raises:
         InputError: the mask cannot be read or has another size than the picture, or no face is found.
     """
+    if example.prior:
+        return None
+    return _drawn(example) if detector is None else _detected(example, settings.margin, detector)
+
+
+def loss_weights(mask: Any | None, size: Size, cells: Size, settings: "MaskSettings", mirror: bool = False) -> Any:
+    """Return the weight of the loss for each latent cell of a picture, float32 ``[1, height, width]``.
+
+    1 inside the mask, ``outside_weight`` outside, the mean of both where a cell is cut.
+
+    Args:
+        mask: of ``mask_of``.
+        size: (width, height) in pixels the picture is trained at.
+        cells: (width, height) of its latents.
+        settings: of the recipe.
+        mirror: whether the picture is trained mirrored.
+    """
     import numpy as np
     from PIL import Image
 
-    if example.prior:
+    if mask is None:
         return np.ones((1, cells[1], cells[0]), np.float32)
-    mask = _drawn(example) if detector is None else _detected(example, settings.margin, detector)
     pixels = np.asarray(fit_picture(mask, *size))
     if mirror:
         pixels = mirrored(pixels[..., None])[..., 0]

@@ -14,6 +14,7 @@ from lifeos.lora.safetensors_file import read_header
 from lifeos.lora.train import train_lora
 from lifeos.lora.training_inputs import read_inputs
 from lifeos.progress import silent
+from tests.lifeos.killed_training import KilledError, killed_at
 
 pytestmark = pytest.mark.filterwarnings("ignore")
 
@@ -85,20 +86,12 @@ def test_pictures_of_the_class_and_masks_change_what_is_learned(recipe, tmp_path
     assert plain.path.read_bytes() != other.path.read_bytes()
 
 
-class KilledError(Exception):
-    pass
-
-
 def test_all_of_it_at_once_resumes_to_the_same_bytes(recipe, tmp_path, others, masks):
     recipe = changed(recipe, **everything(others, masks), gradient_accumulation=2)
 
-    def progress(stage, done, total):
-        if stage == "training" and done == 5:
-            raise KilledError
-
     whole = train_lora(recipe, tmp_path / "whole.safetensors", tmp_path / "a")
     with pytest.raises(KilledError):
-        train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", progress)
+        train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b", killed_at(5))
     resumed = train_lora(recipe, tmp_path / "resumed.safetensors", tmp_path / "b")
     assert (resumed.resumed_from, resumed.path.read_bytes()) == (4, whole.path.read_bytes())
 
@@ -190,3 +183,11 @@ def test_latents_that_are_not_finite_stop_it_by_name(recipe, tmp_path, monkeypat
     with pytest.raises(InputError, match=r"0000\.png: .*sdxl-vae-nan-latents"):
         prepared(recipe, tmp_path)
     assert not list(tmp_path.glob("latents-*"))
+
+
+def test_a_mask_is_made_once_a_picture_for_all_its_sizes_and_sides(recipe, tmp_path, masks, monkeypatch):
+    asked, mask_of = [], conditioning.mask_of
+    monkeypatch.setattr(conditioning, "mask_of", lambda *given: asked.append(given[0]) or mask_of(*given))
+    made = prepared(changed(recipe, mask={"folder": masks}, flip=True, resolution={"sides": [64, 128]}), tmp_path)
+    assert len(asked) == len(set(asked)) == 5
+    assert len(made.weights) == 5 * 2 * 2

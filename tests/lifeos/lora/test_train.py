@@ -14,20 +14,9 @@ from lifeos.lora.safetensors_file import read_header
 from lifeos.lora.train import train_lora
 from lifeos.lora.training_log import read_log
 from lifeos.lora.weights import GATES, inspect_lora
+from tests.lifeos.killed_training import KilledError, killed_at
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-class KilledError(Exception):
-    pass
-
-
-def killed_at(step):
-    def progress(stage, done, total):
-        if stage == "training" and done == step:
-            raise KilledError
-
-    return progress
 
 
 @pytest.mark.parametrize("optimizer", ["adamw", "prodigy"])

@@ -10,20 +10,9 @@ from lifeos.lora.safetensors_file import read_header
 from lifeos.lora.train import RESULT_NAME, train_lora
 from lifeos.lora.training_inputs import read_inputs
 from lifeos.training_watch.curve import read_curve
+from tests.lifeos.killed_training import KilledError, killed_at
 
 pytestmark = pytest.mark.filterwarnings("ignore")
-
-
-class KilledError(Exception):
-    pass
-
-
-def killed_at(step):
-    def progress(stage, done, total):
-        if stage == "training" and done == step:
-            raise KilledError
-
-    return progress
 
 
 def told(folder):
