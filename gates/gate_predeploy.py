@@ -3,7 +3,6 @@
 import pytest
 
 from evals.verdict import passed
-from lifeos import engine
 from lifeos.pods.dependencies import dependencies_verdict
 from lifeos.pods.requirements import requirements_verdict
 from lifeos.pods.spec import load_pod
@@ -19,7 +18,7 @@ def test_pod_dependencies(gate, inputs):
     gate(dependencies_verdict(inputs.requirements, lambda: load_pod(inputs.pod), inputs.artifacts / "pods"))
 
 
-def test_weights_sane(gate, inputs, persona):
-    verdicts = engine.inspect(inputs.lora, persona.base, persona.family)
+def test_weights_sane(gate, given):
+    verdicts = given.weights.verdicts
     blocking = next((verdict for verdict in verdicts.values() if verdict.blocks), None)
     gate(blocking or passed(f"{len(verdicts)} weights checks passed"))
