@@ -1,4 +1,4 @@
-"""``where-to-mend``: which stage owns the mending of a rejected LoRA."""
+"""``where-to-mend``: which stage owns the mending of a LoRA."""
 
 import json
 from typing import Annotated
@@ -15,7 +15,7 @@ def where_to_mend(
     history: History = None,
     as_json: Json = False,
 ) -> int:
-    """Name the stage that owns the mending of a rejected row, from the pattern of its failing gates.
+    """Name the stage that owns the mending of a row, from the pattern of its failing gates.
 
     Exit status: 0 answered (an answer may be that no rule fits), 2 no such row.
     """
