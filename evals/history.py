@@ -6,17 +6,17 @@ changing; against a commit that holds an earlier tip the chain is tamper-evident
 """
 
 import contextlib
-import json
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import Any, BinaryIO
 
 from evals.atomic import sync_folder, write_bytes
-from evals.content_hash import canonical_json, hash_bytes, hash_json
+from evals.content_hash import hash_bytes
 from evals.errors import InputError
+from evals.history_line import Content, Tail, hash_of, line_of, parse_line, read_tail, whole_lines
 from evals.scorecard import compact_time, row_id
 
 JOIN_SCHEMA = "lifeos.join/1"
@@ -63,13 +63,13 @@ def append(
         OSError: the file cannot be written.
     """
     path = Path(path)
-    _refuse_unwritable(scorecard)
-    with _locked(path):
-        _recover(path, on_recovery)
-        lines = _whole_lines(path)
-        last = _parse_line(path, len(lines), lines[-1]) if lines else None
-        row = _sealed({**scorecard, "previous": None if last is None else last["hash"]})
-        _append_line(path, row)
+    content = _content_of(scorecard)
+    with _locked(path), path.open("a+b", buffering=0) as file:
+        last = _last_hash(path, file, on_recovery)
+        row, line = content.sealed(last)
+        _write_through(file.fileno(), line)
+    if last is None:
+        sync_folder(path.parent)
     return row
 
 
@@ -80,7 +80,10 @@ def read(path: Path) -> list[dict[str, Any]]:
         InputError: a line is not a JSON object whose hash re-derives.
     """
     path = Path(path)
-    return [_parse_line(path, number, line) for number, line in enumerate(_whole_lines(path), 1)]
+    if not path.is_file():
+        return []
+    with path.open("rb") as file:
+        return [parse_line(path, number, line) for number, (_, _, line) in enumerate(whole_lines(file), 1)]
 
 
 def find(path: Path, row: str) -> dict[str, Any]:
@@ -111,29 +114,24 @@ def verify(path: Path, known_tips: Sequence[str] = ()) -> Verification:
     path = Path(path)
     if not path.is_file():
         return Verification(0, (), (f"{path}: there is no history file",), ())
-    with _locked(path):
-        data = path.read_bytes()
-    whole, tail = _split(data)
     problems: list[str] = []
     seen: dict[str, bool] = {}  # hash of a row -> whether no row follows it
-    for number, line in enumerate(whole, 1):
-        try:
-            row = _parse_line(path, number, line)
-        except InputError as error:
-            problems.append(str(error))
-            continue
-        if row["hash"] in seen:
-            problems.append(f"{path}: line {number}: row {row['hash'][:12]} is there twice")
-            continue
-        problems.extend(f"{path}: line {number}: {text}" for text in _parent_problems(row, seen))
-        for parent in _parents(row):
-            seen[parent] = False
-        seen[row["hash"]] = True
-    if tail:
-        problems.append(f"{path}: the last line is unfinished ({len(tail)} bytes); the next append moves it aside")
+    rows = 0
+    with path.open("rb") as file:
+        with _locked(path):
+            tail = read_tail(file)
+        for offset, _, line in whole_lines(file):
+            if offset >= tail.torn_at:
+                break  # written since
+            rows += 1
+            problems.extend(_line_problems(path, rows, line, seen))
+    if tail.torn:
+        problems.append(
+            f"{path}: the last line is unfinished ({len(tail.torn)} bytes); the next append moves it aside"
+        )
     problems.extend(f"{path}: row {tip[:12]}, once a tip, is gone" for tip in known_tips if tip not in seen)
     tips = tuple(name for name, is_tip in seen.items() if is_tip)
-    return Verification(len(whole), tips, tuple(problems), _torn_files(path))
+    return Verification(rows, tips, tuple(problems), _torn_files(path))
 
 
 def merge(path: Path, other: Path, *, time: str) -> dict[str, Any]:
@@ -175,29 +173,32 @@ def merge(path: Path, other: Path, *, time: str) -> dict[str, Any]:
         tips = [row["hash"] for row in rows if row["hash"] not in followed]
         if len(tips) > 1:
             content = {"schema": JOIN_SCHEMA, "time": time, "joins": tips, "previous": tips[0]}
-            rows.append(_sealed({"id": row_id(stamp, content), **content}))
+            rows.append(Content.of({"id": row_id(stamp, content), **content}).sealed(tips[0])[0])
         if not rows:
             raise InputError(f"{path}: accepted a history with rows, got an empty one; next: lifeos gate release")
         if len(rows) > len(own):
-            write_bytes(path, b"".join(_line(row) for row in rows))
+            write_bytes(path, b"".join(line_of(row) for row in rows))
     return rows[-1]
-
-
-def _sealed(content: Mapping[str, Any]) -> dict[str, Any]:
-    # Through JSON and back, so that what is returned is what a reader will get.
-    row: dict[str, Any] = json.loads(canonical_json(dict(content)))
-    row["hash"] = hash_json(row)
-    return row
-
-
-def _line(row: Mapping[str, Any]) -> bytes:
-    return canonical_json(dict(row)).encode("ascii") + b"\n"
 
 
 def _parents(row: Mapping[str, Any]) -> list[str]:
     if row.get("schema") == JOIN_SCHEMA:
         return list(row.get("joins", []))
     return [] if row["previous"] is None else [row["previous"]]
+
+
+def _line_problems(path: Path, number: int, line: bytes, seen: dict[str, bool]) -> list[str]:
+    try:
+        row = parse_line(path, number, line)
+    except InputError as error:
+        return [str(error)]
+    if row["hash"] in seen:
+        return [f"{path}: line {number}: row {row['hash'][:12]} is there twice"]
+    problems = [f"{path}: line {number}: {text}" for text in _parent_problems(row, seen)]
+    for parent in _parents(row):
+        seen[parent] = False
+    seen[row["hash"]] = True
+    return problems
 
 
 def _parent_problems(row: Mapping[str, Any], seen: Mapping[str, bool]) -> Iterator[str]:
@@ -209,68 +210,37 @@ def _parent_problems(row: Mapping[str, Any], seen: Mapping[str, bool]) -> Iterat
         yield "a join names at least two rows, the first as its previous"
 
 
-def _parse_line(path: Path, number: int, line: bytes) -> dict[str, Any]:
-    where = f"{path}: line {number}"
+def _last_hash(path: Path, file: BinaryIO, on_recovery: Callable[[str], None] | None) -> str | None:
+    tail = read_tail(file)
+    if tail.torn:
+        tail = _recovered(path, file, tail, on_recovery)
+    if tail.last is None:
+        return None
+    own = hash_of(tail.last)
+    # A line whose hash does not derive again is parsed for the message of what is wrong with it.
+    return own if own is not None else str(parse_line(path, _line_count(file), tail.last)["hash"])
+
+
+def _recovered(path: Path, file: BinaryIO, tail: Tail, on_recovery: Callable[[str], None] | None) -> Tail:
     try:
-        row = json.loads(line.decode("ascii"), parse_constant=_refuse_constant)
-        canonical_json(row)  # 1e999 is JSON and reads as infinity
-    except (ValueError, RecursionError) as error:
-        raise _corrupt(where, f"a line that is not JSON ({error})") from error
-    if not isinstance(row, dict) or not isinstance(row.get("hash"), str):
-        raise _corrupt(where, "a line without a hash")
-    previous, joins = row.get("previous", ""), row.get("joins", [])
-    if not (previous is None or (isinstance(previous, str) and previous)):
-        raise _corrupt(where, "a row without a previous hash")
-    if not isinstance(joins, list) or not all(isinstance(parent, str) for parent in joins):
-        raise _corrupt(where, "joins that are not hashes")
-    content = {key: value for key, value in row.items() if key != "hash"}
-    # The text as well as the hash: a key written twice parses to one and would hide behind it.
-    if hash_json(content) != row["hash"] or _line(row) != line + b"\n":
-        raise _corrupt(where, "a row whose hash does not re-derive")
-    return row
-
-
-def _split(data: bytes) -> tuple[list[bytes], bytes]:
-    *whole, tail = data.split(b"\n")
-    # A checkout that turned line ends into CRLF has changed no row.
-    return [line.removesuffix(b"\r") for line in whole], tail
-
-
-def _whole_lines(path: Path) -> list[bytes]:
-    return _split(path.read_bytes())[0] if path.is_file() else []
-
-
-def _recover(path: Path, on_recovery: Callable[[str], None] | None) -> None:
-    if not path.is_file():
-        return
-    data = path.read_bytes()
-    whole, tail = _split(data)
-    if not tail:
-        return
-    try:
-        _parse_line(path, len(whole) + 1, tail)
+        parse_line(path, 0, tail.torn)
     except InputError:
-        aside = path.with_name(f"{path.name}.torn-{hash_bytes(tail)[:_TORN_DIGITS]}")
+        aside = path.with_name(f"{path.name}.torn-{hash_bytes(tail.torn)[:_TORN_DIGITS]}")
         # Safe first, cut second: a kill in between repeats the move and loses nothing.
-        write_bytes(aside, tail)
-        with path.open("r+b") as file:
-            file.truncate(len(data) - len(tail))
-            os.fsync(file.fileno())
-        said = f"{path}: the last line was torn by a killed writer; its {len(tail)} bytes are in {aside.name}"
+        write_bytes(aside, tail.torn)
+        file.truncate(tail.torn_at)
+        os.fsync(file.fileno())
+        said = f"{path}: the last line was torn by a killed writer; its {len(tail.torn)} bytes are in {aside.name}"
         _logger.warning(said)
         if on_recovery is not None:
             on_recovery(said)
     else:
-        with path.open("ab") as file:
-            _write_through(file.fileno(), b"\n")
+        _write_through(file.fileno(), b"\n")
+    return read_tail(file)
 
 
-def _append_line(path: Path, row: Mapping[str, Any]) -> None:
-    is_new = not path.exists()
-    with path.open("ab", buffering=0) as file:
-        _write_through(file.fileno(), _line(row))
-    if is_new:
-        sync_folder(path.parent)
+def _line_count(file: BinaryIO) -> int:
+    return sum(1 for _ in whole_lines(file))
 
 
 def _write_through(descriptor: int, data: bytes) -> None:
@@ -283,7 +253,6 @@ def _write_through(descriptor: int, data: bytes) -> None:
 def _locked(path: Path) -> Iterator[None]:
     from filelock import FileLock, Timeout
 
-    path.parent.mkdir(parents=True, exist_ok=True)
     lock = FileLock(path.with_name(path.name + ".lock"), timeout=LOCK_SECONDS)
     try:
         with lock:
@@ -300,23 +269,15 @@ def _torn_files(path: Path) -> tuple[str, ...]:
     return tuple(sorted(file.name for file in path.parent.iterdir() if file.name.startswith(prefix)))
 
 
-def _refuse_unwritable(scorecard: Mapping[str, Any]) -> None:
+def _content_of(scorecard: Mapping[str, Any]) -> Content:
     taken = sorted({"previous", "hash", "joins"} & scorecard.keys())
     if taken:
         raise InputError(
             f"scorecard: accepted a row without {' and '.join(taken)}, got one; next: pass a new scorecard"
         )
     try:
-        canonical_json(dict(scorecard))
+        return Content.of(scorecard)
     except (ValueError, TypeError) as error:
         raise InputError(
             f"scorecard: accepted JSON types with finite numbers, got {error}; next: correct what built the scorecard"
         ) from error
-
-
-def _refuse_constant(text: str) -> NoReturn:
-    raise ValueError(f"{text} is not a number of JSON")
-
-
-def _corrupt(where: str, got: str) -> InputError:
-    return InputError(f"{where}: accepted an unchanged row, got {got}; next: lifeos history verify")
