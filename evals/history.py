@@ -16,6 +16,7 @@ from typing import Any, BinaryIO
 from evals.atomic import sync_folder, write_bytes
 from evals.content_hash import hash_bytes
 from evals.errors import InputError
+from evals.history_index import starting_with
 from evals.history_line import Content, Tail, hash_of, line_of, parse_line, read_tail, whole_lines
 from evals.scorecard import compact_time, row_id
 
@@ -90,9 +91,9 @@ def find(path: Path, row: str) -> dict[str, Any]:
     """Return the one row whose id or hash starts with ``row``.
 
     Raises:
-        InputError: no row or more than one does, or the history is corrupt.
+        InputError: no row or more than one does, or one that nobody asked for before is corrupt.
     """
-    found = [r for r in read(path) if row and (str(r.get("id", "")).startswith(row) or r["hash"].startswith(row))]
+    found = starting_with(path, row)
     if len(found) != 1:
         raise InputError(
             f"{path}: accepted the start of one row's id or hash, got {row!r} which fits {len(found)}; "

@@ -1,14 +1,16 @@
 """``lifeos history``: list, show, verify and merge the append-only log of finished runs."""
 
 import json
-from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from lifeos.cli_options import History, Json, before_name, history_path, print_table, utc_now
 from lifeos.errors import InputError
+
+if TYPE_CHECKING:
+    from evals.history_index import Entry
 
 app = typer.Typer(
     help="The append-only log of finished runs.",
@@ -22,24 +24,35 @@ _COLUMNS = ("id", "phase", "persona", "verdict", "reused")
 
 
 @app.callback()
-def list_rows(context: typer.Context, as_json: Json = False, history: History = None) -> int:
-    """List every row, oldest first; or show, verify and merge."""
+def list_rows(
+    context: typer.Context,
+    persona: Annotated[str, typer.Option("--persona", help="Rows of this persona alone.", metavar="NAME")] = "",
+    phase: Annotated[str, typer.Option("--phase", help="Rows of this phase alone.", metavar="PHASE")] = "",
+    verdict: Annotated[str, typer.Option("--verdict", help="Rows with this verdict alone.", metavar="VERDICT")] = "",
+    last: Annotated[int | None, typer.Option("--last", help="The last so many of them.", min=1, metavar="N")] = None,
+    as_json: Json = False,
+    history: History = None,
+) -> int:
+    """List rows, oldest first; or show, verify and merge."""
     if context.invoked_subcommand is not None:
         # Sub-commands look here for options that were given before their name.
         context.obj = {"json": as_json, "history": history}
         return 0
-    from evals.history import read
+    from evals.history_index import entries, rows
 
     path = history_path(history)
-    rows = read(path)
+    given = {"persona": persona, "phase": phase, "verdict": verdict}
+    asked = {name: value for name, value in given.items() if value}
     if as_json:
-        _print_json({"history": str(path), "rows": rows})
+        _print_json({"history": str(path), "rows": rows(path, last=last, **asked)})
         return 0
-    if not rows:
-        print(f"{path}: nothing was recorded yet; next: lifeos gate release")
+    found = entries(path, last=last, **asked)
+    if not found:
+        wanted = " ".join(f"{name} {value}" for name, value in asked.items())
+        print(f"{path}: no row with {wanted}; next: lifeos history" if asked else
+              f"{path}: nothing was recorded yet; next: lifeos gate release")  # fmt: skip
         return 0
-    table = [_COLUMNS, *[tuple(_cell(row, name) for name in _COLUMNS) for row in rows]]
-    print_table(table)
+    print_table([_COLUMNS, *[tuple(_cell(entry, name) for name in _COLUMNS) for entry in found]])
     return 0
 
 
@@ -112,10 +125,14 @@ def merge(
     return 0
 
 
-def _cell(row: Mapping[str, Any], name: str) -> str:
-    # Reviews and selections have no phase: their kind stands there.
-    kind = str(row.get("schema", "-")).removeprefix("lifeos.").split("/")[0]
-    return str(row.get(name, kind if name == "phase" else "-"))
+def _cell(entry: "Entry", name: str) -> str:
+    if name == "reused":
+        return "-" if entry.reused is None else str(entry.reused)
+    text = entry.facts[name]
+    if text is None and name == "phase":
+        # Reviews and selections have no phase: their kind stands there.
+        return (entry.facts["schema"] or "-").removeprefix("lifeos.").split("/")[0]
+    return "-" if text is None else text
 
 
 def _print_json(body: dict[str, Any]) -> None:

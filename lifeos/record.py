@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from evals import history
+from evals.history_index import entries
 from evals.scorecard import HASHES, build_scorecard
 from lifeos.errors import InputError
 from lifeos.gate_report import GateResult
@@ -46,9 +47,9 @@ def record_run(
         InputError: the history is corrupt or stays locked.
     """
     if resumed:
-        known = [row for row in history.read(inputs.history) if row.get("run_id") == run_id]
+        known = entries(inputs.history, run_id=run_id)
         if known:
-            return str(known[0]["id"])
+            return str(known[0].facts["id"])
     persona = _persona_name(inputs)
     scorecard = build_scorecard(
         time=finished.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),

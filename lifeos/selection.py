@@ -7,7 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from evals.content_hash import hash_file
-from evals.history import append, read
+from evals.history import append
+from evals.history_index import rows
 from evals.scorecard import compact_time, row_id
 from evals.selection import Candidate, Selection, select
 from lifeos.candidate_judge import CandidateJudge
@@ -119,11 +120,9 @@ def selection_of(history: Path, lora: str | None, persona: str | None) -> dict[s
     Raises:
         InputError: the history is corrupt.
     """
-    if lora is None:
+    if lora is None or persona is None:
         return None
-    for row in reversed(read(history)):
-        if row.get("schema") != SCHEMA or row.get("persona") != persona:
-            continue
+    for row in reversed(rows(history, schema=SCHEMA, persona=persona)):
         places = [place for place, candidate in enumerate(row["candidates"]) if candidate["lora"] == lora]
         if places:
             return _told(row, places)

@@ -16,7 +16,7 @@ FILES = (".gitattributes", ".gitignore", ".pre-commit-config.yaml", "LICENSE", "
 LEFT_OUT = ("evals/eval_history.jsonl", "models/tiny-base/build/", "docs/demo-", "docs/skin-battery",
             "docs/report-", "docs/newest-of-everything.md", "docs/requirement-sets.md", "docs/tiny-base.md",
             "docs/speed.md")  # fmt: skip
-_IGNORED = (".pyc", ".pyo", ".lock.tmp", ".jsonl.lock")
+_IGNORED = (".pyc", ".pyo", ".lock.tmp", ".jsonl.lock", ".jsonl.index", ".jsonl.index-journal")
 
 
 def toolchain_files(root: Path) -> dict[str, bytes]:
