@@ -28,6 +28,9 @@ _INPUT_ERROR_EXIT = 2
 _POLL_SECONDS = 0.2
 # A test runner pins its workers to one thread; the child has all cores.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+OFFLINE = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
+           "HF_HUB_DISABLE_TELEMETRY": "1"}  # fmt: skip
+"""Environment of whatever loads a base: no network for model hubs."""
 
 
 class ChildFailedError(InputError):
@@ -128,10 +131,7 @@ def child_environment() -> dict[str, str]:
     """Return the environment of every child: this checkout importable, all cores, no network for model hubs."""
     environment = {name: value for name, value in os.environ.items() if name not in _THREAD_VARIABLES}
     paths = [str(project_root()), *filter(None, [environment.get("PYTHONPATH")])]
-    environment.update(
-        PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false",
-        HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1",
-    )  # fmt: skip
+    environment.update(OFFLINE, PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1")
     return environment
 
 
