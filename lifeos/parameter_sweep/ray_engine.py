@@ -78,8 +78,8 @@ class RayEngine:
             def known() -> dict[str, Any] | None:
                 return {"made": 0} if all(store.has(key) for key in lacking) else None
 
-            made = obtain(folder, "lifeos.parameter_sweep.ray_run", request, None, known=known,
-                          progress=progress)["made"]  # fmt: skip
+            made = obtain(folder, "lifeos.parameter_sweep.ray_run", request, None, known=known, progress=progress,
+                          grace_seconds=20.0)["made"]  # fmt: skip
             unseen = [key for key in lacking if not store.has(key)]
             if unseen:
                 raise InputError(f"{store.folder}: accepted {len(lacking)} images that the nodes drew, got "

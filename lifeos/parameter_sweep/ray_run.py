@@ -5,6 +5,8 @@
 
 import os
 import shutil
+import signal
+import socket
 import sys
 import tempfile
 import time
@@ -27,6 +29,9 @@ SHARDS_AN_ACTOR = 2
 """In flight: one that is drawn, one that waits beside it."""
 DEATHS_A_SHARD = 3
 PATIENCE_SECONDS = 300.0
+GRACE_SECONDS = 15.0
+"""For ending actors, and a Ray of this machine with all its processes: killed at once, it leaves two behind."""
+_KNOCK_SECONDS = 10.0
 _LOOK_SECONDS = 1.0
 _RETRY_NODE_SECONDS = 30.0
 _OBJECT_STORE_BYTES = 80 * 2**20  # Ray takes no less than 75 MiB, and a run keeps little more than its plans there
@@ -82,6 +87,7 @@ def connected(address: str | None) -> Iterator[Any]:
         if address is None:
             ray.init("local", num_cpus=available_cores(), include_dashboard=False, **_object_store(), **options)
         else:
+            _knock(address)
             ray.init(address, **options)
     except Exception as error:
         line = " ".join(f"{type(error).__name__}: {error}".split())[:300]
@@ -337,6 +343,13 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     return {"made": outcome.made, "actors": outcome.actors, "deaths": outcome.deaths}
 
 
+def _knock(address: str) -> None:
+    # Ray itself goes on trying for minutes where nothing listens.
+    host, _, port = address.rpartition(":")
+    if host:
+        socket.create_connection((host, int(port)), _KNOCK_SECONDS).close()
+
+
 def _object_store() -> dict[str, Any]:
     shared, options = Path("/dev/shm"), {"object_store_memory": _OBJECT_STORE_BYTES}  # noqa: S108 - Ray's own choice
     # A container often has 64 MiB there, which Ray refuses.
@@ -350,5 +363,12 @@ def _last_line(error: Exception) -> str:
     return (lines[-1] if lines else type(error).__name__)[:300]
 
 
+def _interrupt_once(*_: Any) -> None:
+    # Ctrl-C reaches this process from the terminal and from its parent: the second must not break the clean-up.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise KeyboardInterrupt
+
+
 if __name__ == "__main__":
-    sys.exit(child_main(sys.argv[1:], walk))
+    signal.signal(signal.SIGINT, _interrupt_once)
+    sys.exit(child_main(sys.argv[1:], walk, grace_seconds=GRACE_SECONDS))
