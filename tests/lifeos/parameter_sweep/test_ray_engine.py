@@ -65,7 +65,8 @@ def test_an_interrupt_ends_every_process_and_leaves_whole_images(base, tmp_path)
         "from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan;"
         "plan = SamplePlan((PlannedPrompt('a', 'a'),), tuple(range(500)), 'ddim', 1, 1.0, 32, 32);"
         "engine = RayEngine(draw='tests.lifeos.parameter_sweep.stand_ins:quick', images_a_shard=2);"
-        "engine.render([RenderTask(plan, Path(sys.argv[1]), None)], Path(sys.argv[2]), lambda *e: print(*e, flush=True))"
+        "tasks = [RenderTask(plan, Path(sys.argv[1]), None)];"
+        "engine.render(tasks, Path(sys.argv[2]), lambda *event: print(*event, flush=True))"
     )
     process = subprocess.Popen([sys.executable, "-c", code, str(base), str(tmp_path)], cwd=ROOT, text=True,
                                stdout=subprocess.PIPE, stderr=subprocess.PIPE)  # fmt: skip
