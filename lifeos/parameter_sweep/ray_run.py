@@ -57,7 +57,7 @@ class _Node:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """Images ``made``, the most ``actors`` that drew at a time, and ``deaths`` of actors that held shards."""
+    """Images that actors reported as ``made``, the most ``actors`` that drew at a time, and ``deaths`` of actors that held shards."""
 
     made: int
     actors: int
@@ -340,7 +340,9 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
             cpus=request["cpus"], images_a_shard=request["images_a_shard"], patience=request["patience"],
         )  # fmt: skip
         outcome = run.to_the_end(progress_writer(request["progress"]), request["total"])
-    return {"made": outcome.made, "actors": outcome.actors, "deaths": outcome.deaths}
+    # What an actor put before it died is never reported; its successor finds it there.
+    made = len(request["lacking"]) if outcome.deaths else outcome.made
+    return {"made": made, "actors": outcome.actors, "deaths": outcome.deaths}
 
 
 def _knock(address: str) -> None:
