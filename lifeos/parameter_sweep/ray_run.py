@@ -57,7 +57,7 @@ class _Node:
 
 @dataclass(frozen=True)
 class RunOutcome:
-    """Images that actors reported as ``made``, the most ``actors`` that drew at a time, and ``deaths`` of actors that held shards."""
+    """Images that actors reported as ``made``, most ``actors`` at a time, ``deaths`` of actors that held shards."""
 
     made: int
     actors: int
