@@ -76,32 +76,6 @@ def puts(folder):
     return Counter(path.name.split(".")[0] for path in (folder / "puts").iterdir())
 
 
-def test_a_node_that_dies_half_way_loses_and_doubles_nothing(cluster, tmp_path, small_base):
-    tasks = [task(range(60), small_base), task(range(30, 90), small_base)]
-    wanted, seen, killed = keys_of(tasks), [], threading.Event()
-    victim = next(iter(cluster.worker_nodes))
-
-    def progress(stage, done, total):
-        seen.append((stage, done, total))
-        if done >= 60 and not killed.is_set():
-            killed.set()
-            cluster.remove_node(victim, allow_graceful=False)
-
-    outcome = run(tasks, tmp_path, "quick", progress=progress)
-    cluster.add_node(**NODE)
-    assert killed.is_set()
-    assert outcome.deaths == 1
-    assert outcome.actors == 3
-    assert puts(tmp_path) == Counter(dict.fromkeys(wanted, 1))
-    store = ImageStore(tmp_path / "samples")
-    assert all(store.has(key) for key in wanted)
-    assert seen[0] == ("sampling", 0, len(wanted))
-    assert seen[-1] == ("sampling", len(wanted), len(wanted))
-    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
-    # What an actor had put before it died, its successor found.
-    assert outcome.made <= len(wanted)
-
-
 def test_a_death_costs_one_actor_and_as_many_as_are_borne_end_the_run(cluster, tmp_path, small_base, monkeypatch):
     tasks = [task([1, 7], small_base)]
     outcome = run(tasks, tmp_path, "dies_once", size=1)
@@ -148,6 +122,32 @@ def test_only_what_lacks_is_handed_out(cluster, tmp_path, small_base):
 def test_a_cluster_without_what_a_plan_needs(cluster, tmp_path, small_base):
     with pytest.raises(InputError, match=r"^Ray cluster: accepted a node with a GPU and 1 CPUs, got none"):
         run([task([1], small_base, device="cuda")], tmp_path, "quick")
+
+
+def test_a_node_that_dies_half_way_loses_and_doubles_nothing(cluster, tmp_path, small_base):
+    # The last one that asks the cluster: Ray goes on listing the dead node for ten seconds, and it would be asked.
+    tasks = [task(range(60), small_base), task(range(30, 90), small_base)]
+    wanted, seen, killed = keys_of(tasks), [], threading.Event()
+    victim = next(iter(cluster.worker_nodes))
+
+    def progress(stage, done, total):
+        seen.append((stage, done, total))
+        if done >= 60 and not killed.is_set():
+            killed.set()
+            cluster.remove_node(victim, allow_graceful=False)
+
+    outcome = run(tasks, tmp_path, "quick", progress=progress)
+    assert killed.is_set()
+    assert outcome.deaths == 1
+    assert outcome.actors == 3
+    assert puts(tmp_path) == Counter(dict.fromkeys(wanted, 1))
+    store = ImageStore(tmp_path / "samples")
+    assert all(store.has(key) for key in wanted)
+    assert seen[0] == ("sampling", 0, len(wanted))
+    assert seen[-1] == ("sampling", len(wanted), len(wanted))
+    assert [done for _, done, _ in seen] == sorted(done for _, done, _ in seen)
+    # What an actor had put before it died, its successor found.
+    assert outcome.made <= len(wanted)
 
 
 @pytest.mark.parametrize(("resources", "gpus", "cpus", "slots"), [
