@@ -12,6 +12,7 @@ from pathlib import Path
 ROOT = Path(__file__).resolve().parent
 LOCKS = ("requirements.lock", "requirements-no-deps.lock")
 MARKER = "lifeos-lock"
+EXTRA_MARKERS = "lifeos-extra-*"
 OLDEST = (3, 11)
 
 
@@ -59,6 +60,9 @@ def build(environment: Path) -> int:
     marker = environment / MARKER
     was_whole = marker.exists() and python_of(environment).exists()
     marker.unlink(missing_ok=True)
+    # What follows may move a package that an extra was installed with (lifeos/extras.py).
+    for extra in environment.glob(EXTRA_MARKERS):
+        extra.unlink()
     if not was_whole:
         venv.EnvBuilder(with_pip=True, clear=True, symlinks=os.name != "nt").create(environment)
     pip = [str(python_of(environment)), "-m", "pip", "--disable-pip-version-check", "install", "-qq"]

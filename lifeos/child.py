@@ -28,6 +28,9 @@ _INPUT_ERROR_EXIT = 2
 _POLL_SECONDS = 0.2
 # A test runner pins its workers to one thread; the child has all cores.
 _THREAD_VARIABLES = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMEXPR_NUM_THREADS")
+OFFLINE = {"TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "TRANSFORMERS_OFFLINE": "1",
+           "HF_HUB_DISABLE_TELEMETRY": "1"}  # fmt: skip
+"""Environment of whatever loads a base: no network for model hubs."""
 
 
 class ChildFailedError(InputError):
@@ -53,6 +56,7 @@ def obtain(
     timeout_seconds: float | None = None,
     known: Callable[[], dict[str, Any] | None] | None = None,
     progress: Progress | None = None,
+    grace_seconds: float = 0.0,
 ) -> dict[str, Any]:
     """Return the result of ``request``, made by ``python -m module FOLDER`` in a child unless it lies there already.
 
@@ -65,6 +69,7 @@ def obtain(
         known: returns the result when there is nothing left to do, else None; asked with and without the lock. Needed
             where what was made may go while the run folder stays; default: the result in the run folder.
         progress: is told what the child writes to ``request["progress"]``, which then is a file in the run folder.
+        grace_seconds: what the child has, where this call is interrupted, to end what it started on other machines.
 
     Raises:
         ChildFailedError: the child failed in this attempt, was killed, or ran past the limit.
@@ -85,7 +90,7 @@ def obtain(
             (folder / stale).unlink(missing_ok=True)
         watched = {} if progress is None else {"progress": str(folder / PROGRESS)}
         write_json(folder / REQUEST, {**request, **watched, "attempt": attempt})
-        code = _run(folder, module, timeout_seconds, progress)
+        code = _run(folder, module, timeout_seconds, progress, grace_seconds)
         if (result := read_result(folder)) is not None:
             return result
         _raise_remembered(folder, attempt)
@@ -94,16 +99,19 @@ def obtain(
         raise ChildFailedError(reason)
 
 
-def child_main(arguments: list[str], walk: Callable[[dict[str, Any], Path], dict[str, Any]]) -> int:
+def child_main(
+    arguments: list[str], walk: Callable[[dict[str, Any], Path], dict[str, Any]], *, grace_seconds: float = 0.0
+) -> int:
     """Run ``walk(request, folder)`` as the child and write its result; the exit status says how it ended.
 
     Args:
         arguments: command line after the module: the run folder.
         walk: does the work; an ``InputError`` becomes the remembered reason, another exception is logged too.
+        grace_seconds: see ``end_with_parent``.
     """
     from filelock import FileLock
 
-    end_with_parent()
+    end_with_parent(grace_seconds)
     folder = Path(arguments[0])
     request = json.loads((folder / REQUEST).read_text(encoding="utf-8"))
     # A second lock, the child's own: a child whose parent was killed may live a moment longer than the parent's lock.
@@ -128,14 +136,13 @@ def child_environment() -> dict[str, str]:
     """Return the environment of every child: this checkout importable, all cores, no network for model hubs."""
     environment = {name: value for name, value in os.environ.items() if name not in _THREAD_VARIABLES}
     paths = [str(project_root()), *filter(None, [environment.get("PYTHONPATH")])]
-    environment.update(
-        PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1", TOKENIZERS_PARALLELISM="false",
-        HF_HUB_OFFLINE="1", TRANSFORMERS_OFFLINE="1", HF_HUB_DISABLE_TELEMETRY="1",
-    )  # fmt: skip
+    environment.update(OFFLINE, PYTHONPATH=os.pathsep.join(paths), PYTHONUNBUFFERED="1")
     return environment
 
 
-def _run(folder: Path, module: str, timeout_seconds: float | None, progress: Progress | None) -> int | None:
+def _run(
+    folder: Path, module: str, timeout_seconds: float | None, progress: Progress | None, grace_seconds: float
+) -> int | None:
     """Return the exit status of the child, None when it was ended at its limit."""
     deadline, shown = math.inf if timeout_seconds is None else time.monotonic() + timeout_seconds, 0
     with (folder / LOG).open("ab") as log:
@@ -153,11 +160,16 @@ def _run(folder: Path, module: str, timeout_seconds: float | None, progress: Pro
             return code
         finally:
             # Where this process dies without coming here, the pipe closes and the child ends itself.
-            if child.poll() is None:
-                child.kill()
-                child.wait()
-            if child.stdin is not None:
-                child.stdin.close()
+            try:
+                if child.poll() is None and grace_seconds and child.stdin is not None:
+                    child.stdin.close()
+                    _wait(child, time.monotonic() + grace_seconds, None)
+            finally:
+                if child.poll() is None:
+                    child.kill()
+                    child.wait()
+                if child.stdin is not None:
+                    child.stdin.close()
 
 
 def _wait(child: subprocess.Popen[bytes], deadline: float, poll_seconds: float | None) -> int | None:

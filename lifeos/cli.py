@@ -16,6 +16,7 @@ from lifeos import (
     champion_cli,
     compare_cli,
     convert_cli,
+    extras_cli,
     history_cli,
     known_failures_cli,
     mend_cli,
@@ -232,6 +233,7 @@ app.command("compare")(compare_cli.compare_rows)
 app.command("report")(report_cli.report)
 app.command("where-to-mend")(mend_cli.where_to_mend)
 app.command("choose-checkpoint")(selection_cli.choose_checkpoint)
+app.command("install-extra")(extras_cli.install_extra)
 app.command("convert-lora")(convert_cli.convert_lora)
 app.command("promote-lora")(champion_cli.promote_lora)
 app.command("adopt-champion")(champion_cli.adopt_champion)
@@ -329,9 +331,21 @@ def test(context: typer.Context) -> int:
     if not (project_root() / "tests" / "lifeos").is_dir():
         print("the toolchain's own tests stayed behind at lifeos init; the cheap gates are this project's")
         return own_gates
+    _install_what_tests_need("sweep")
     arguments = [sys.executable, "-m", "pytest", "tests", "-n", "2", "-p", "hypothesispytest", *(context.obj or [])]
     tests = subprocess.run(arguments, cwd=project_root(), env=_sharing_cores(), check=False).returncode
     return own_gates or tests
+
+
+def _install_what_tests_need(extra: str) -> None:
+    from lifeos.extras import install, tests_that_need
+    from lifeos.settings import project_root
+
+    try:
+        install(extra)
+    except InputError as error:
+        skipped = ", ".join(tests_that_need(extra, project_root()))
+        _complain(f"{error}; tests that skip what needs it: {skipped}", EXIT_USAGE, as_json=False)
 
 
 def _sharing_cores() -> dict[str, str]:

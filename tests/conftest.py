@@ -12,6 +12,8 @@ settings.load_profile("shared machine")
 
 TOGETHER = ("tests/demo/test_demo_good.py", "tests/demo/test_demo_release.py")
 """Files whose tests wait for what one of them makes: on two workers both would wait, and nobody run the others."""
+ON_ONE_CLUSTER = "tests/lifeos/parameter_sweep/test_ray_run.py"
+"""Its tests share a Ray of three nodes, in their order: two workers would start two."""
 
 
 @pytest.hookimpl(optionalhook=True)
@@ -24,6 +26,8 @@ def pytest_xdist_make_scheduler(config, log):
 
     class DemoOnOneWorker(LoadScopeScheduling):
         def _split_scope(self, nodeid):
+            if nodeid.startswith(ON_ONE_CLUSTER):
+                return "cluster"
             return "demo" if nodeid.startswith(TOGETHER) else nodeid
 
     return DemoOnOneWorker(config, log)

@@ -19,11 +19,12 @@ from benchmarks.metrics import FACES, SKIN, write_pictures
 from benchmarks.metrics import lines_of as metrics_lines
 from benchmarks.overhead import SAME_IMAGES_LEVELS, Comparison
 from benchmarks.overhead import lines_of as overhead_lines
+from benchmarks.ray_sweep import tasks_of
 from benchmarks.table import Line, all_met, format_table, number
 from benchmarks.training_stop_simulation import simulate as training_stops
 from benchmarks.training_stop_simulation import table as training_stop_table
 from lifeos.errors import InputError
-from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
+from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan, image_key
 
 ROW = {"durations": {"train": 100.0, "sample": 80.0, "faces": 5.0}, "reused": False, "git": {"commit": "a" * 40}}
 APPROVED = GateCommand(300.0, "approved", ROW, None)
@@ -286,3 +287,9 @@ class TestDecisionSimulation:
         by_case = {row["case"].split(" (")[0]: row for row in found["early_stop"]}
         assert by_case["good"]["stopped"] == 0
         assert by_case["base without a LoRA"]["mean_images"] == 32
+
+
+def test_the_sweep_over_nodes_has_as_many_different_images_as_it_says():
+    tasks = tasks_of(10_000, Path("base"))
+    keys = {image_key(task.plan, request, "b" * 64, None) for task in tasks for request in task.plan.requests()}
+    assert len(keys) == 10_000

@@ -75,6 +75,17 @@ def test_a_changed_lock_is_installed_into_it(bootstrap, steps):
     assert steps[:2] == WHOLE[1:]
 
 
+def test_a_changed_environment_no_longer_claims_its_extras(bootstrap, steps):
+    bootstrap.main([])
+    marker = bootstrap.ROOT / ".venv" / "lifeos-extra-sweep"
+    marker.write_text("whole", encoding="ascii")
+    bootstrap.main([])
+    assert marker.exists()
+    (bootstrap.ROOT / "requirements.lock").write_text("six==1\n", encoding="utf-8")
+    bootstrap.main([])
+    assert not marker.exists()
+
+
 def test_windows_line_ends_are_no_change(bootstrap, steps):
     bootstrap.main([])
     (bootstrap.ROOT / "requirements.lock").write_bytes(b"six\r\n")
@@ -130,7 +141,7 @@ def test_shell_scripts_parse_and_can_be_run():
 
 
 def test_the_lock_pins_every_line_without_label_or_hash():
-    for name in ("requirements.lock", "requirements-no-deps.lock"):
+    for name in ("requirements.lock", "requirements-no-deps.lock", "requirements-sweep.lock"):
         lines = (ROOT / name).read_text(encoding="utf-8").splitlines()
         pinned = [line for line in lines if line and not line.startswith("#")]
         assert all(re.fullmatch(r"[a-z0-9_.-]+==[0-9][0-9a-z.]*( ; .+)?", line) for line in pinned)

@@ -2,10 +2,10 @@
 
 import io
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
@@ -18,8 +18,12 @@ from lifeos.lora.store import ImageStore
 from lifeos.processor import available_cores
 from lifeos.progress import Progress, silent
 
+if TYPE_CHECKING:
+    from lifeos.lora.denoise import Denoiser
+
 __all__ = ["ImageRequest", "PlannedImages", "PlannedPrompt", "SamplePlan", "SampleResult", "SampledImage",
-           "encode_references", "image_key", "missing_images", "planned_images", "round_trip", "sample_plan"]
+           "encode_references", "image_key", "missing_images", "named_images", "new_denoiser", "planned_images",
+           "render_images", "round_trip", "sample_plan"]
 
 BATCH_SIZE = 12
 
@@ -76,7 +80,13 @@ class PlannedImages:
 
 def planned_images(plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore) -> PlannedImages:
     """Read and hash base and LoRA, and name every image of a plan; arguments as for ``sample_plan``."""
-    hash_of_base, hash_of_lora = base_hash(base), None if lora is None else hash_file(lora)
+    return named_images(plan, base, lora, store, base_hash(base), None if lora is None else hash_file(lora))
+
+
+def named_images(
+    plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore, hash_of_base: str, hash_of_lora: str | None
+) -> PlannedImages:
+    """Name every image of a plan where base and LoRA were hashed already: many plans may share them."""
     keyed = [(request, image_key(plan, request, hash_of_base, hash_of_lora)) for request in plan.requests()]
     images = tuple(SampledImage(request, key, store.path_for(key)) for request, key in keyed)
     return PlannedImages(plan, Path(base), lora, hash_of_base, hash_of_lora, images)
@@ -105,7 +115,7 @@ def sample_plan(
     if not lacking:
         return asked.result(0, 0.0)
     started = time.monotonic()
-    _render(asked, lacking, store, progress, batch_size=batch_size, threads=threads)
+    render_images(asked, lacking, store, progress, batch_size=batch_size, threads=threads)
     return asked.result(len(lacking), time.monotonic() - started)
 
 
@@ -140,13 +150,21 @@ def round_trip(
     return pixels
 
 
-def _render(
-    asked: PlannedImages, lacking: list[SampledImage], store: ImageStore, progress: Progress, *,
-    batch_size: int, threads: int,
-) -> None:
+def new_denoiser(
+    asked: PlannedImages, requests: Sequence[ImageRequest], load: Callable[[], Any] | None = None
+) -> "Denoiser":
+    """Return a base with the LoRA of a plan fused in, the prompts of ``requests`` encoded.
+
+    Args:
+        asked: the plan, its base and its LoRA; a LoRA that does not fit is refused before the base is loaded.
+        requests: whose prompts it will be able to draw.
+        load: returns the components of the base, which are changed in place; None: loaded from its folder.
+
+    Raises:
+        InputError: base, LoRA, prompt, sampler or size cannot be used.
+    """
     from lifeos.lora.denoise import Denoiser, fuse_lora
     from lifeos.lora.lora_file import read_lora
-    from lifeos.lora.train import limited_threads
 
     plan, family = asked.plan, get_family(asked.plan.family)
     modules = {}
@@ -158,15 +176,38 @@ def _render(
             raise InputError(f"{asked.lora}: accepted a LoRA that fits {asked.base.name}, got {len(homeless)} tensors "
                              "without a place; next: lifeos gate predeploy --lora FILE")
         modules = dict(lora.modules)
+    components = family.load(asked.base) if load is None else load()
+    fuse_lora(family, components, modules, plan.strength)
+    return Denoiser(family, components, plan, requests)
+
+
+def render_images(
+    asked: PlannedImages, images: Sequence[SampledImage], store: ImageStore, progress: Progress = silent, *,
+    batch_size: int = BATCH_SIZE, threads: int = 0,
+    denoiser_of: "Callable[[PlannedImages, Sequence[ImageRequest]], Denoiser]" = new_denoiser,
+) -> None:  # fmt: skip
+    """Render some images of a plan into the store, whether they lie there or not.
+
+    Args:
+        asked: the plan they are of.
+        images: at least one; in this order.
+        store: where they go.
+        progress: called with ("sampling", done, total), total being the different images of the plan.
+        batch_size, threads: as for ``sample_plan``.
+        denoiser_of: returns what draws them; default: the base is loaded for this call alone.
+
+    Raises:
+        InputError: base, LoRA, prompt, sampler or size cannot be used, or pixels are not finite.
+    """
+    from lifeos.lora.train import limited_threads
+
     total = len({image.key for image in asked.images})
-    done = total - len(lacking)
+    done = total - len(images)
     progress("sampling", done, total)
     with limited_threads(threads or available_cores()):
-        components = family.load(asked.base)
-        fuse_lora(family, components, modules, plan.strength)
-        denoiser = Denoiser(family, components, plan, [image.request for image in lacking])
-        for start in range(0, len(lacking), batch_size):
-            batch = lacking[start : start + batch_size]
+        denoiser = denoiser_of(asked, [image.request for image in images])
+        for start in range(0, len(images), batch_size):
+            batch = images[start : start + batch_size]
             pixels = denoiser.render([image.request for image in batch])
             for image, picture in zip(batch, pixels, strict=True):
                 store.put(image.key, encode_png(picture), _facts(asked, image))

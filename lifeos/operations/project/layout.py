@@ -11,7 +11,8 @@ FOLDERS = ("evals", "lifeos", "gates", "models", "pods", "docs", "tests/must_blo
            "tests/known_failures", ".github")
 FILES = (".gitattributes", ".gitignore", ".pre-commit-config.yaml", "LICENSE", "bootstrap.py", "conftest.py",
          "lifeos.cmd", "lifeos.ps1", "lifeos.sh", "pyproject.toml", "pytest.ini", "requirements-no-deps.lock",
-         "requirements-pod.txt", "requirements.lock", "run-full-cycle.ps1", "run-full-cycle.sh")  # fmt: skip
+         "requirements-pod.txt", "requirements-sweep.lock", "requirements.lock", "run-full-cycle.ps1",
+         "run-full-cycle.sh")  # fmt: skip
 # Measured on the demo, or made while the toolchain was built.
 LEFT_OUT = ("evals/eval_history.jsonl", "models/tiny-base/build/", "docs/demo-", "docs/skin-battery",
             "docs/report-", "docs/newest-of-everything.md", "docs/requirement-sets.md", "docs/tiny-base.md",

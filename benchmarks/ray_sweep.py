@@ -1,0 +1,154 @@
+"""Ten thousand images over four Ray nodes of this machine, one of which is killed, replaced and killed again.
+
+What draws is a stand-in that waits 5 ms an image, as a GPU would be waited for, and puts a small PNG into the store:
+what is measured is what lifeos and Ray add. ``python -m benchmarks.ray_sweep``.
+"""
+
+import argparse
+import json
+import os
+import sys
+import tempfile
+import time
+import uuid
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from lifeos.errors import InputError
+from lifeos.lora.sample import PlannedImages, SampledImage, encode_png, planned_images
+from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
+from lifeos.lora.store import ImageStore
+from lifeos.parameter_sweep.ray_engine import RayEngine
+from lifeos.parameter_sweep.ray_node import Draw
+from lifeos.parameter_sweep.rendering import RenderTask
+from lifeos.settings import project_root
+
+SECONDS_AN_IMAGE = 0.005
+NODES, PROMPTS = 4, 10
+_NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+
+
+def stand_in(_: int) -> Draw:
+    """Return what waits, puts a PNG of 8x8 pixels, and notes each finished put in a file of its own."""
+    import numpy as np
+
+    def draw(asked: PlannedImages, images: Sequence[SampledImage], store: ImageStore) -> None:
+        notes = store.folder.parent / "puts"
+        notes.mkdir(exist_ok=True)
+        for image in images:
+            time.sleep(SECONDS_AN_IMAGE)
+            pixels = np.full((8, 8, 3), image.request.seed % 256, np.uint8)
+            was_there = store.has(image.key)
+            store.put(image.key, encode_png(pixels), {"seed": image.request.seed})
+            if not was_there:
+                (notes / f"{image.key}.{uuid.uuid4().hex}").touch()
+
+    return draw
+
+
+def tasks_of(images: int, base: Path) -> list[RenderTask]:
+    """Return ten tasks, which differ in their guidance, of ``images`` images in all (rounded up to whole seeds)."""
+    prompts = tuple(PlannedPrompt(f"B{number:02}", f"prompt {number}") for number in range(PROMPTS))
+    seeds = tuple(range(-(-images // (10 * PROMPTS))))
+    plans = [SamplePlan(prompts, seeds, "ddim", 1, 1.0 + step / 10, 32, 32) for step in range(10)]
+    return [RenderTask(plan, base, None) for plan in plans]
+
+
+def in_one_process(tasks: Sequence[RenderTask], artifacts: Path) -> float:
+    """Draw everything with the stand-in here, without Ray; returns seconds."""
+    store, draw = ImageStore(artifacts / "samples"), stand_in(1)
+    artifacts.mkdir()
+    planned = [planned_images(task.plan, task.base, task.lora, store) for task in tasks]
+    started = time.monotonic()
+    for asked in planned:
+        draw(asked, asked.lacking(store), store)
+    return time.monotonic() - started
+
+
+def over_nodes(tasks: Sequence[RenderTask], artifacts: Path, kills: Sequence[float]) -> dict[str, Any]:
+    """Draw everything over a Ray cluster of this machine; at each share of ``kills`` a node is killed.
+
+    The dead node is replaced before the next kill, which hits its replacement, and not after the last.
+
+    Returns:
+        seconds, made, lost, doubled, kills, events of progress, and the driver's peak memory in bytes.
+    """
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    cluster = Cluster(initialize_head=True, head_node_args={**_NODE, "include_dashboard": False})
+    try:
+        victim, *_ = [cluster.add_node(**_NODE) for _ in range(NODES - 1)]
+        left, facts = list(kills), {"events": 0, "peak": 0, "kills": 0}
+
+        def progress(_: str, done: int, total: int) -> None:
+            nonlocal victim
+            facts["events"] += 1
+            facts["peak"] = max(facts["peak"], _peak_of_driver())
+            print(f"\r{done} of {total}", end="", file=sys.stderr, flush=True)
+            if left and done >= left[0] * total:
+                left.pop(0)
+                facts["kills"] += 1
+                cluster.remove_node(victim, allow_graceful=False)
+                if left:
+                    victim = cluster.add_node(**_NODE)
+
+        engine = RayEngine(cluster.address, draw="benchmarks.ray_sweep:stand_in")
+        rendering = engine.render(tasks, artifacts, progress)
+        print(file=sys.stderr)
+    finally:
+        cluster.shutdown()
+    store = ImageStore(artifacts / "samples")
+    wanted = {image.key for task in tasks for image in planned_images(task.plan, task.base, None, store).images}
+    puts = Counter(path.name.partition(".")[0] for path in (artifacts / "puts").iterdir())
+    return {**facts, "seconds": rendering.seconds, "made": rendering.made, "images": len(wanted),
+            "lost": sum(not store.has(key) for key in wanted), "doubled": sum(count > 1 for count in puts.values()),
+            "foreign": len(set(puts) - wanted)}  # fmt: skip
+
+
+def main(arguments: Sequence[str]) -> int:
+    """Print what was measured; 0: nothing lost, nothing doubled, all kills happened; 1: otherwise; 2: an error."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.ray_sweep", description=__doc__)
+    parser.add_argument("--images", type=int, default=10_000, metavar="N", help="planned images (10000)")
+    parser.add_argument("--no-kills", action="store_true", help="let every node live")
+    options = parser.parse_args(arguments)
+    try:
+        with tempfile.TemporaryDirectory(prefix="lifeos-ray-", ignore_cleanup_errors=True) as name:
+            tasks = tasks_of(options.images, project_root() / "models" / "tiny-base")
+            alone = in_one_process(tasks, Path(name) / "alone")
+            facts = over_nodes(tasks, Path(name) / "nodes", [] if options.no_kills else [0.3, 0.6])
+    except InputError as error:
+        print(f"benchmarks: {error}", file=sys.stderr)
+        return 2
+    ideal = facts["images"] * SECONDS_AN_IMAGE
+    print(f"images {facts['images']}, lost {facts['lost']}, put twice {facts['doubled']}, "
+          f"nodes killed {facts['kills']}")  # fmt: skip
+    print(f"one process, without Ray: {alone:.1f} s; {NODES} nodes: {facts['seconds']:.1f} s, "
+          f"{alone / facts['seconds']:.2f} times as fast")  # fmt: skip
+    print(f"5 ms an image over {NODES} nodes: {ideal / NODES:.1f} s, efficiency "
+          f"{ideal / NODES / facts['seconds']:.0%}; "
+          f"5 ms an image in one process: {ideal:.1f} s, efficiency {ideal / alone:.0%}")  # fmt: skip
+    print(f"driver: peak memory {facts['peak'] / 2**20:.0f} MiB; {facts['events']} events of progress")
+    print(json.dumps({**facts, "alone": alone}))
+    whole = facts["lost"] == facts["doubled"] == facts["foreign"] == 0
+    return 0 if whole and facts["kills"] == (0 if options.no_kills else 2) else 1
+
+
+def _peak_of_driver() -> int:
+    """Return the peak resident memory, in bytes, of the child that drives the cluster; 0 where Linux does not say."""
+    import psutil
+
+    for child in psutil.Process().children():
+        try:
+            if "lifeos.parameter_sweep.ray_run" in child.cmdline():
+                status = Path(f"/proc/{child.pid}/status").read_text(encoding="utf-8")
+                return int(status.partition("VmHWM:")[2].split()[0]) * 1024
+        except (OSError, psutil.Error, IndexError):
+            continue
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
