@@ -11,7 +11,7 @@ from typing import Any, BinaryIO, NoReturn
 from evals.content_hash import canonical_json, hash_bytes, hash_json
 from evals.errors import InputError
 
-_TAIL_BYTES = 1 << 16
+_TAIL_BYTES = 1 << 14
 _OWN_HASH = re.compile(rb'"hash":"([0-9a-f]{64})"')
 
 

@@ -1,0 +1,114 @@
+"""A history of 100,000 rows: one append against a bare write and fsync, and `lifeos history` as a process.
+
+    python -m benchmarks.history_scale [--rows N] [--rounds N]
+"""
+
+import argparse
+import json
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Sequence
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from benchmarks.interleave import interleaved
+from benchmarks.table import Line, format_table
+from evals.history import append
+from evals.history_index import entries
+from evals.history_line import Content
+
+ROOT = Path(__file__).resolve().parents[1]
+NAME = "history"
+APPEND_TARGET, QUERY_TARGET = 1.5, 1.0
+_GATES = 40
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; status 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history_scale", description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=200)
+    given = parser.parse_args(arguments)
+    lines = history_lines(given.rows, given.rounds)
+    print(format_table(lines))
+    return 0 if all(line.verdict in ("met", "no target") for line in lines) else 1
+
+
+def history_lines(rows: int, rounds: int) -> list[Line]:
+    """Return the lines of the table: appends and questions beside ``rows`` rows, the median of ``rounds`` appends."""
+    with tempfile.TemporaryDirectory() as folder:
+        history, bare = Path(folder, "history.jsonl"), Path(folder, "bare.jsonl")
+        write_history(history, rows)
+        card = scorecard(rows)
+        text = json.dumps(card).encode() + b"\n"
+        ours, theirs = interleaved(
+            lambda _: _timed(lambda: append(history, card)), lambda _: _timed(lambda: _bare(bare, text)), rounds
+        )
+        started = time.perf_counter()
+        entries(history)
+        indexing = time.perf_counter() - started
+        asked = ["history", "--history", str(history), "--persona", "persona-3", "--last", "20"]
+        query = median(_timed(lambda: _lifeos(asked)) for _ in range(6))
+        one = ["history", "show", "--history", str(history), _id(5)]
+        shown = median(_timed(lambda: _lifeos(one)) for _ in range(6))
+        whole = median(_timed(lambda: _lifeos(["history", "--history", str(history)])) for _ in range(3))
+        size = f"{rows:,} rows, {history.stat().st_size / 1e6:.0f} MB"
+    append_note = f"append {1e3 * median(ours):.2f} ms, bare write and fsync {1e3 * median(theirs):.2f} ms, {size}"
+    return [
+        Line(NAME, "append, times a bare write and fsync", median(ours) / median(theirs), "x", APPEND_TARGET,
+             note=append_note),
+        Line(NAME, "append beyond the bare write", median(ours) - median(theirs), "s"),
+        Line(NAME, "lifeos history --persona NAME --last 20", query, "s", QUERY_TARGET, note="start to exit"),
+        Line(NAME, "lifeos history show ID", shown, "s", QUERY_TARGET, note="start to exit"),
+        Line(NAME, "lifeos history, every row listed", whole, "s", note="start to exit"),
+        Line(NAME, "the index made from nothing", indexing, "s", note="every row read and its hash derived again"),
+    ]  # fmt: skip
+
+
+def write_history(path: Path, rows: int) -> None:
+    """Write a chain of ``rows`` scorecards in one go."""
+    previous = None
+    with path.open("wb") as file:
+        for number in range(rows):
+            row, line = Content.of(scorecard(number)).sealed(previous)
+            previous = row["hash"]
+            file.write(line)
+
+
+def scorecard(number: int) -> dict[str, Any]:
+    """Return a row of a release's size, 6.5 kB: what an invented release of one of ten personas would leave."""
+    gate = {"severity": "hard", "verdict": "passed", "reason": "invented for a measure of time", "value": 0.5,
+            "interval": [0.25, 0.75], "threshold": 0.125, "threshold_source": "calibration"}  # fmt: skip
+    return {
+        "id": _id(number), "schema": "lifeos.scorecard/1", "time": "2026-01-01T00:00:00Z", "phase": "release",
+        "persona": f"persona-{number % 10}", "verdict": "approved", "reused": False, "run_id": f"run-{number:08d}",
+        "gates": [{"id": f"gate_{place}", **gate} for place in range(_GATES)],
+    }  # fmt: skip
+
+
+def _id(number: int) -> str:
+    return f"20260101T000000Z-{number:08x}"
+
+
+def _timed(call: Any) -> float:
+    started = time.perf_counter()
+    call()
+    return time.perf_counter() - started
+
+
+def _bare(path: Path, text: bytes) -> None:
+    with path.open("ab", buffering=0) as file:
+        os.write(file.fileno(), text)
+        os.fsync(file.fileno())
+
+
+def _lifeos(arguments: Sequence[str]) -> None:
+    subprocess.run([sys.executable, "-m", "lifeos", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
