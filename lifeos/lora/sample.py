@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from evals.content_hash import hash_file
 from lifeos.errors import InputError
+from lifeos.lora.backends.image_server import DIFFUSERS
 from lifeos.lora.families import base_hash, get_family
 from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan, image_key
 from lifeos.lora.store import ImageStore
@@ -98,7 +99,8 @@ def sample_plan(
         threads: CPU threads; 0 means every core this process may use.
 
     Raises:
-        InputError: base, LoRA, prompt, sampler or size cannot be used, or pixels are not finite.
+        InputError: base, LoRA, prompt, sampler or size cannot be used, pixels are not finite, or the plan's image
+            server is not reached, fails, or does not show that it draws with this base and LoRA.
     """
     asked = planned_images(plan, base, lora, store)
     lacking = asked.lacking(store)
@@ -144,6 +146,11 @@ def _render(
     asked: PlannedImages, lacking: list[SampledImage], store: ImageStore, progress: Progress, *,
     batch_size: int, threads: int,
 ) -> None:
+    if asked.plan.backend != DIFFUSERS:
+        from lifeos.lora.backends.drawing import draw_on_server
+
+        draw_on_server(asked, lacking, store, progress)
+        return
     from lifeos.lora.denoise import Denoiser, fuse_lora
     from lifeos.lora.lora_file import read_lora
     from lifeos.lora.train import limited_threads
@@ -169,7 +176,7 @@ def _render(
             batch = lacking[start : start + batch_size]
             pixels = denoiser.render([image.request for image in batch])
             for image, picture in zip(batch, pixels, strict=True):
-                store.put(image.key, encode_png(picture), _facts(asked, image))
+                store.put(image.key, encode_png(picture), image_facts(asked, image))
             done += len(batch)
             progress("sampling", done, total)
 
@@ -183,7 +190,8 @@ def encode_png(picture: npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _facts(asked: PlannedImages, image: SampledImage) -> dict[str, Any]:
+def image_facts(asked: PlannedImages, image: SampledImage) -> dict[str, Any]:
+    """Return what is stored inside an image: what it was made from and how."""
     plan, request = asked.plan, image.request
     return {"base": asked.base_hash, "lora": asked.lora_hash, "strength": request.strength,
             "prompt": request.prompt.text, "seed": request.seed, "sampler": plan.sampler, "steps": plan.steps,
