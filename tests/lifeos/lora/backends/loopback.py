@@ -1,6 +1,7 @@
 """Image servers on this machine that speak both APIs, draw with a base of their own, and lie where they are told to."""
 
 import base64
+import functools
 import hashlib
 import json
 import threading
@@ -12,17 +13,20 @@ import numpy as np
 
 from tests.lifeos.lora.backends.sigma_sampler import SigmaSampler, as_png
 
+_sampler = functools.cache(SigmaSampler)
+
 
 class Loopback:
     """What both servers share: an address, a log of requests, and lies by name.
 
-    Lies: ``other_base`` (a path) and ``other_lora`` draw with something else; ``no_lora`` draws without; ``noise``
-    draws another image every time; ``size``, ``jpeg``, ``html``, ``hang``, ``dies_after`` (images) speak for themselves.
+    Lies: ``other_base`` and ``other_lora`` (paths) and ``strength`` (a factor) draw with something else; ``no_lora``
+    draws without; ``noise`` draws another image every time; ``size``, ``jpeg``, ``html``, ``hang`` (seconds),
+    ``dies_after`` (images) speak for themselves. ``dtype`` is no lie: what the denoiser computes in.
     """
 
     def __init__(self, base, loras, checkpoint="tiny.safetensors", **lies):
         self.base, self.loras, self.checkpoint, self.lies = base, dict(loras), checkpoint, lies
-        self.requests, self.drawn, self._samplers = [], 0, {}
+        self.requests, self.drawn = [], 0
         server = self
 
         class Handler(BaseHTTPRequestHandler):
@@ -78,7 +82,7 @@ class Loopback:
         if "strength" in self.lies:
             strength *= self.lies["strength"]
         file = self.lies.get("other_lora") or self.loras.get(lora)
-        sampler = self._samplers.setdefault(base, SigmaSampler(base, dtype=self.lies.get("dtype", "float32")))
+        sampler = _sampler(base, dtype=self.lies.get("dtype", "float32"))
         pixels = sampler.draw(text, seed, lora=file, strength=strength if file else 0.0, **how)
         self.drawn += 1
         if "noise" in self.lies:
@@ -117,8 +121,8 @@ class ComfyUILoopback(Loopback):
                 return 200, {}
             return 200, {number: run["entry"]}
         if path == "/queue":
-            return 200, {"queue_running": [[0, number, {}, {}, []] for number, run in self.runs.items() if run["waits"]],
-                         "queue_pending": []}  # fmt: skip
+            running = [[0, number, {}, {}, []] for number, run in self.runs.items() if run["waits"]]
+            return 200, {"queue_running": running, "queue_pending": []}
         if path == "/view":
             return 200, self.files[query["filename"]]
         return 404, b"404: Not Found"
@@ -145,7 +149,7 @@ class ComfyUILoopback(Loopback):
         outputs = {"image": {"images": [{"filename": name, "subfolder": "", "type": "temp"}]}}
         if "fails" in self.lies:
             outputs, status = {}, {"status_str": "error", "completed": False, "messages": [
-                ["execution_error", {"node_type": "KSampler", "exception_message": "CUDA out of\nmemory"}]]}  # fmt: skip
+                ["execution_error", {"node_type": "KSampler", "exception_message": "CUDA out of\nmemory"}]]}
         self.runs[number] = {"waits": 1, "entry": {"prompt": [1, number, graph, {}, ["image"]], "outputs": outputs,
                                                    "status": status, "meta": {}}}  # fmt: skip
         return 200, {"prompt_id": number, "number": 1, "node_errors": {}}
@@ -210,8 +214,9 @@ class WebuiLoopback(Loopback):
             sampler={"DPM++ 2M": "2m", "Euler": "euler"}[body["sampler_name"]], width=body["width"],
             height=body["height"], unit=settings["sgm_noise_multiplier"])  # fmt: skip
         told = self.lies.get("lora_hash", self.data_hash(lora)[:12] if lora in self.loras else None)
-        parameters = f"Steps: {body['steps']}, Seed: {body['seed']}" + (f', Lora hashes: "{lora}: {told}"' if lora and told
-                                                                        else "")  # fmt: skip
+        parameters = f"Steps: {body['steps']}, Seed: {body['seed']}"
+        if lora and told:
+            parameters += f', Lora hashes: "{lora}: {told}"'
         info = {name: body[name] for name in ("prompt", "negative_prompt", "seed", "width", "height", "sampler_name",
                                               "cfg_scale", "steps")}  # fmt: skip
         info |= {"all_prompts": [body["prompt"]], "sd_model_hash": (self.sha256 or "")[:10], "version": "v1.99",

@@ -1,8 +1,10 @@
-"""How an image server samples: on x / sqrt(alpha), by noise levels sigma; written from the papers, without diffusers'
-schedulers, so that what agrees with ours agrees by the formula.
+"""How an image server samples: on x / sqrt(alpha), by noise levels sigma.
+
+Written from the papers, without diffusers' schedulers, so that what agrees with ours agrees by the formula.
 """
 
 import io
+import itertools
 import math
 import threading
 from pathlib import Path
@@ -75,7 +77,7 @@ class SigmaSampler:
 
         before = None
         with torch.no_grad():
-            for number, (now, then) in enumerate(zip(sigmas, sigmas[1:], strict=False)):
+            for number, (now, then) in enumerate(itertools.pairwise(sigmas)):
                 clean = denoised(x, now, places[number])
                 if sampler == "euler" or then == 0.0:
                     x = x + (x - clean) / now * (then - now)

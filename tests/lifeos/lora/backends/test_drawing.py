@@ -90,7 +90,7 @@ def test_a_wrong_base_behind_the_right_name_and_hash_is_found_by_the_known_answe
     serve, make_plan, converted, another, lora, tmp_path, kind
 ):
     plan = make_plan(serve(kind, other_base=another), kind)
-    refused(plan, converted, lora, tmp_path, r"accepted the base's image within 4 of 255 of the one drawn here, got 4\d")
+    refused(plan, converted, lora, tmp_path, r"accepted the base's image within 4 of 255 of .*, got 4\d")
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -103,7 +103,9 @@ def test_a_wrong_lora_behind_the_right_name_and_hash_is_found_by_the_known_answe
     refused(plan, converted, lora, tmp_path, r"accepted the LoRA's image within [\d.]+ of 255")
 
 
-def test_without_a_known_answer_equal_hashes_are_believed(serve, make_plan, converted, another, lora, tmp_path, large_base):
+def test_without_a_known_answer_equal_hashes_are_believed(
+    serve, make_plan, converted, another, lora, tmp_path, large_base
+):
     # What the page says that hashes alone cannot find.
     result = sample_plan(make_plan(serve("a1111", other_base=another), "a1111"), converted, lora, ImageStore(tmp_path))
     assert result.made == 4
@@ -167,11 +169,11 @@ def test_a_server_that_dies_half_way_leaves_what_is_there_and_the_rest_is_drawn_
 ):
     store, server = ImageStore(tmp_path), serve(kind, dies_after=6)
     plan = make_plan(server, kind)
-    with pytest.raises(InputError, match="accepted a connection for .* 3 times; next: start the server"):
+    with pytest.raises(InputError, match=r"accepted a connection for .* 3 times; next: start the server"):
         sample_plan(plan, converted, lora, store, threads=1)
     # Strength 1 is the plan's own: one probe less. ComfyUI's sixth image was drawn, and not fetched any more.
     there = 4 - missing_images(plan, converted, lora, store)
-    assert there == {"comfyui": 2, "a1111": 3}[kind] - (kind == "a1111" and server.drawn < 6)
+    assert there == {"comfyui": 2, "a1111": 3}[kind]
     again = serve(kind)
     result = sample_plan(make_plan(again, kind), converted, lora, store, threads=1)
     assert (result.made, result.reused) == (4 - there, there)
@@ -230,7 +232,7 @@ def test_no_torch_is_imported_where_hashes_suffice(serve, make_plan, converted, 
             "from lifeos.lora.store import ImageStore;"
             "result = sample_plan(plan, Path(sys.argv[2]), Path(sys.argv[3]), ImageStore(Path(sys.argv[4])));"
             "assert result.made == 4;"
-            "heavy = {'torch', 'diffusers', 'transformers', 'peft'} & set(sys.modules); assert not heavy, heavy")  # fmt: skip
+            "heavy = {'torch', 'diffusers', 'transformers', 'peft'} & set(sys.modules); assert not heavy, heavy")
     plan = json.dumps(make_plan(serve("a1111"), "a1111").to_json())
     subprocess.run([sys.executable, "-c", code, plan, str(converted), str(lora), str(tmp_path / "s")], check=True,
                    cwd=ROOT)  # fmt: skip
