@@ -39,10 +39,9 @@ class Prompt(_Strict):
 
 
 class ServerModels(_Strict):
-    """What an image server calls the base and the LoRA, where hash and file name do not lead there."""
+    """What an image server calls the base, where neither its hash nor its file name leads there."""
 
     checkpoint: _Text | None = None
-    lora: _Text | None = None
 
 
 class Sampler(_Strict):
@@ -222,7 +221,7 @@ def _image_server(sampler: Sampler, settings: Settings) -> ImageServer | None:
     if sampler.backend == "diffusers":
         return None
     return ImageServer(
-        settings.sampling_server, sampler.server.checkpoint, sampler.server.lora,
+        settings.sampling_server, sampler.server.checkpoint,
         timeout_seconds=settings.sampling_server_timeout_seconds,
         known_answer=settings.sampling_known_answer == "always",
     )  # fmt: skip

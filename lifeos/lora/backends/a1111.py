@@ -45,7 +45,7 @@ class StableDiffusionWebui:
         self.version = "unknown"
         self._sha256: str | None = None
         self._title = self._checkpoint(server, files)
-        self._lora = None if lora is None else self._lora_name(server, lora)
+        self._lora = None if lora is None else self._lora_name(lora)
         listed = connection.get("/sdapi/v1/embeddings")
         loaded = listed.get("loaded") if isinstance(listed, dict) else None
         self._embeddings = sorted(str(name) for name in loaded or ())
@@ -68,6 +68,7 @@ class StableDiffusionWebui:
         picture = read_png(data, self._plan.width, self._plan.height)
         info, parameters = self._info(answer.get("info"))
         self._require(info, body)
+        self._require_settings(parameters)
         self.version = str(info.get("version") or "unknown")[:40]
         base = self._base_sha256(str(info.get("sd_model_hash") or ""))
         return Served(picture.pixels, base, self._lora_hash(parameters))
@@ -110,6 +111,18 @@ class StableDiffusionWebui:
             if value != body[name]:
                 self._connection.refuse(f"an image of {name} {str(body[name])[:120]!r}", f"{str(value)[:120]!r}",
                                         "look for extensions of the server that change requests")  # fmt: skip
+
+    def _require_settings(self, parameters: str) -> None:
+        """Refuse an image that does not say it took the settings that an older server passes over without a word."""
+        parts = (part.partition(":") for part in parameters.split(","))
+        told = {name.strip(): value.strip() for name, _, value in parts}
+        wanted = {"Schedule type": "Simple", "RNG": "CPU",
+                  "SGM noise multiplier": "True" if self._how.from_unit_variance else "False"}  # fmt: skip
+        for name, value in wanted.items():
+            # What is as usual goes unsaid.
+            got = told.get(name, "False" if name == "SGM noise multiplier" else "nothing")
+            if got != value:
+                self._connection.refuse(f"an infotext with {name}: {value}", got, "bring the server up to version 1.9")
 
     def _base_sha256(self, beginning: str) -> str | None:
         """Return the whole SHA-256 that the server lists for the checkpoint, whose beginning an image tells."""
@@ -154,11 +167,11 @@ class StableDiffusionWebui:
         self._file = _file_name(found[0])
         return str(found[0]["title"])
 
-    def _lora_name(self, server: ImageServer, lora: Path) -> str:
+    def _lora_name(self, lora: Path) -> str:
         command = f"copy {lora} there as {name_on_server(lora)}"
         listed = self._connection.get("/sdapi/v1/loras")
         loras = [each for each in listed if isinstance(each, dict)] if isinstance(listed, list) else []
-        wanted = [Path(server.lora).stem] if server.lora else [Path(name_on_server(lora)).stem, lora.stem]
+        wanted = [Path(name_on_server(lora)).stem, lora.stem]
         for name in wanted:
             # The server looks a name up among aliases too.
             found = [each for each in loras if name in (each.get("name"), each.get("alias"))]

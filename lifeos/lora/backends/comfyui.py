@@ -5,6 +5,7 @@ No endpoint that every ComfyUI has tells the hash of a model, so nothing is clai
 
 import json
 import time
+from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import TYPE_CHECKING, Any
 from urllib.parse import quote
@@ -35,7 +36,7 @@ class ComfyUI:
 
     def __init__(
         self, plan: "SamplePlan", how: Equivalent, lora: Path | None, files: tuple[SingleFile, ...],
-        server: ImageServer, connection: Connection,
+        server: ImageServer, connection: Connection, clock: Callable[[], int] = time.time_ns,
     ) -> None:  # fmt: skip
         """Look for checkpoint and LoRA among the names that the server lists.
 
@@ -46,6 +47,7 @@ class ComfyUI:
             files: what the base was converted from.
             server: what the models are called there.
             connection: to the server.
+            clock: nanoseconds; sets requests of this run apart from those of earlier ones.
 
         Raises:
             InputError: the server is not reached, or does not list one of them once.
@@ -62,9 +64,9 @@ class ComfyUI:
                                         "checkpoint in [sampler.server]")  # fmt: skip
         self._lora = None
         if lora is not None:
-            names = [server.lora] if server.lora else [name_on_server(lora), lora.name]
-            self._lora = self._listed("loras", names, f"copy {lora} there as {name_on_server(lora)}")
-        self._count = time.time_ns() // 1000 % _NONCES
+            named = name_on_server(lora)
+            self._lora = self._listed("loras", [named, lora.name], f"copy {lora} there as {named}")
+        self._count = clock() // 1000 % _NONCES
 
     def refuse(self, text: str) -> None:
         """See ``Backend.refuse``."""

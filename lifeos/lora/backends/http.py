@@ -69,12 +69,15 @@ class Connection:
         import requests
 
         for attempt in range(len(_PAUSES_SECONDS) + 1):
+            began = time.monotonic()
             try:
                 return self._once(method, path, query, body)
-            except requests.Timeout:
-                self.refuse(f"an answer to {path} within {self.timeout_seconds:g} s", "none",
-                            "look at the server, or raise sampling_server_timeout_seconds in lifeos.toml")  # fmt: skip
-            except (requests.ConnectionError, requests.exceptions.ChunkedEncodingError) as error:
+            except (requests.ConnectionError, requests.Timeout, requests.exceptions.ChunkedEncodingError) as error:
+                # Silence in the middle of an answer is a lost connection to the client, not a timeout.
+                late = isinstance(error, requests.Timeout) and not isinstance(error, requests.ConnectTimeout)
+                if late or time.monotonic() - began >= self.timeout_seconds:
+                    self.refuse(f"an answer to {path} within {self.timeout_seconds:g} s", "none",
+                                "look at the server, or raise sampling_server_timeout_seconds in lifeos.toml")
                 # What was asked for changes nothing on the server that a second time would change again.
                 if attempt == len(_PAUSES_SECONDS):
                     self.refuse(f"a connection for {path}", f"{type(error).__name__} {attempt + 1} times",

@@ -14,13 +14,11 @@ class ImageServer:
     Args:
         address: ``http`` or ``https`` URL; empty where the settings name none.
         checkpoint: what the server calls the base; None: found by hash or file name.
-        lora: what the server calls the LoRA; None: found by file name.
         timeout_seconds: how long one image may take.
         known_answer: draw images here too and compare, however large the base is.
     """
 
     address: str
     checkpoint: str | None = None
-    lora: str | None = None
     timeout_seconds: float = 600.0
     known_answer: bool = False

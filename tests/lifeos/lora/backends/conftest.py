@@ -85,7 +85,7 @@ def serve(converted, lora):
 @pytest.fixture
 def make_plan():
     def make(server=None, kind="comfyui", *, known_answer=False, timeout=20.0, checkpoint=None, **changes):
-        at = ImageServer(getattr(server, "address", server or ""), checkpoint, None, timeout, known_answer)
+        at = ImageServer(getattr(server, "address", server or ""), checkpoint, timeout, known_answer)
         values = {"prompts": (PlannedPrompt("B1", "photo of a zeph person (left)"), PlannedPrompt("B2", "zeph")),
                   "seeds": (5, 2**40), "sampler": "dpmsolver++", "steps": 4, "guidance": 3.0, "width": 32, "height": 32,
                   "backend": kind, "server": at, **changes}  # fmt: skip

@@ -1,6 +1,7 @@
 """Image servers on this machine that speak both APIs, draw with a base of their own, and lie where they are told to."""
 
 import base64
+import contextlib
 import functools
 import hashlib
 import json
@@ -20,8 +21,8 @@ class Loopback:
     """What both servers share: an address, a log of requests, and lies by name.
 
     Lies: ``other_base`` and ``other_lora`` (paths) and ``strength`` (a factor) draw with something else; ``no_lora``
-    draws without; ``noise`` draws another image every time; ``size``, ``jpeg``, ``html``, ``hang`` (seconds),
-    ``dies_after`` (images) speak for themselves. ``dtype`` is no lie: what the denoiser computes in.
+    draws without; ``noise`` draws another image every time; ``size``, ``jpeg``, ``html``, ``hang`` and ``trickle``
+    (seconds), ``dies_after`` (images) speak for themselves. ``dtype`` is no lie: what the denoiser computes in.
     """
 
     def __init__(self, base, loras, checkpoint="tiny.safetensors", **lies):
@@ -59,7 +60,10 @@ class Loopback:
                 self.send_response(status)
                 self.send_header("Content-Length", str(len(data)))
                 self.end_headers()
-                self.wfile.write(data)
+                for drop in [data] if "trickle" not in server.lies else [data[:1], data[1:2], data[2:3], data[3:]]:
+                    with contextlib.suppress(ConnectionError):
+                        self.wfile.write(drop)
+                    time.sleep(server.lies.get("trickle", 0.0))
 
         self.http = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.address = f"http://127.0.0.1:{self.http.server_port}"
@@ -173,7 +177,7 @@ class WebuiLoopback(Loopback):
     """``/sdapi/v1``: the checkpoint's hash, the LoRA's hash in the infotext, images in base64.
 
     Lies: ``base_sha256`` and ``lora_hash`` are told in place of the right ones, None for nothing; ``info`` changes what
-    is told of an image.
+    is told of an image, ``parameters`` what the infotext says of it.
     """
 
     def __init__(self, base, loras, sha256, **lies):
@@ -214,7 +218,9 @@ class WebuiLoopback(Loopback):
             sampler={"DPM++ 2M": "2m", "Euler": "euler"}[body["sampler_name"]], width=body["width"],
             height=body["height"], unit=settings["sgm_noise_multiplier"])  # fmt: skip
         told = self.lies.get("lora_hash", self.data_hash(lora)[:12] if lora in self.loras else None)
-        parameters = f"Steps: {body['steps']}, Seed: {body['seed']}"
+        parameters = f"Steps: {body['steps']}, Seed: {body['seed']}, Schedule type: {body['scheduler']}"
+        parameters += ", RNG: CPU" + ", SGM noise multiplier: True" * settings["sgm_noise_multiplier"]
+        parameters += self.lies.get("parameters", "")
         if lora and told:
             parameters += f', Lora hashes: "{lora}: {told}"'
         info = {name: body[name] for name in ("prompt", "negative_prompt", "seed", "width", "height", "sampler_name",

@@ -121,6 +121,9 @@ def test_a_server_in_bfloat16_is_near_enough(serve, make_plan, converted, lora, 
     ({"info": {"sd_model_hash": "0123456789"}}, r"accepted an image by tiny.safetensors \(c0ffee1111\), got one by"),
     ({"info": {"seed": 6}}, "accepted an image of seed '5', got '6'"),
     ({"info": {"all_prompts": ["photo <lora:other:1>"]}}, "accepted an image of prompt"),
+    ({"parameters": ", Schedule type: Karras"}, "an infotext with Schedule type: Simple, got Karras"),
+    ({"parameters": ", RNG: NV"}, "an infotext with RNG: CPU, got NV"),
+    ({"info": {"infotexts": ["photo\nSteps: 4, RNG: CPU"]}}, "an infotext with Schedule type: Simple, got nothing"),
     ({"info": {"infotexts": []}}, "accepted info with infotexts")])  # fmt: skip
 def test_what_webui_says_of_an_image_must_be_what_was_asked_for(
     serve, make_plan, converted, lora, tmp_path, lies, said
@@ -177,6 +180,11 @@ def test_a_server_that_dies_half_way_leaves_what_is_there_and_the_rest_is_drawn_
     again = serve(kind)
     result = sample_plan(make_plan(again, kind), converted, lora, store, threads=1)
     assert (result.made, result.reused) == (4 - there, there)
+
+
+def test_an_image_that_comes_in_drops_is_not_waited_for(serve, make_plan, converted, lora, tmp_path):
+    plan = make_plan(serve("a1111", trickle=0.2), "a1111", timeout=0.5)
+    refused(plan, converted, lora, tmp_path, r"accepted an answer to /sdapi/v1/sd-models within 0\.5 s, got none")
 
 
 def test_a_server_that_hangs_is_left_at_the_limit(serve, make_plan, converted, lora, tmp_path):
