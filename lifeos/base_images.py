@@ -161,6 +161,7 @@ def _plan(persona: "Persona", prompts: Sequence["Prompt"], seeds: int) -> "Sampl
         sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
         width=persona.sampler.width, height=persona.sampler.height,
         dtype=resolve_dtype(persona.sampler.dtype), family=persona.family,
+        backend=persona.sampler.backend, server=persona.image_server,
     )  # fmt: skip
 
 

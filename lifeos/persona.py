@@ -2,14 +2,15 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lifeos.errors import InputError
+from lifeos.lora.backends.image_server import ImageServer
 from lifeos.lora.families.base_location import locate_base
 from lifeos.processor import ComputeDtype
-from lifeos.settings import load_project, project_root, read_toml, validation_line
+from lifeos.settings import Settings, load_project, project_root, read_toml, validation_line
 
 PERSONA_FILE = "persona.toml"
 NO_CHAMPION = "none"
@@ -37,8 +38,17 @@ class Prompt(_Strict):
         return self
 
 
+class ServerModels(_Strict):
+    """What an image server calls the base, where neither its hash nor its file name leads there."""
+
+    checkpoint: _Text | None = None
+
+
 class Sampler(_Strict):
-    """How an image is rendered: sampler, steps, guidance scale, size in pixels, arithmetic, factor on the LoRA."""
+    """How an image is rendered: sampler, steps, guidance scale, size in pixels, arithmetic, factor on the LoRA.
+
+    ``backend`` is who draws it; ``server`` says how the other backends than diffusers name the models.
+    """
 
     name: _Text
     steps: Annotated[int, Field(ge=1, le=1000)]
@@ -47,6 +57,8 @@ class Sampler(_Strict):
     height: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     dtype: ComputeDtype = "float32"
     strength: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
+    backend: Literal["diffusers", "comfyui", "a1111"] = "diffusers"
+    server: ServerModels = ServerModels()
 
 
 class Seeds(_Strict):
@@ -112,7 +124,7 @@ class Persona(_Strict):
     ``base`` and the folders of face models and CLIP are relative to the root of the checkout (several personas share
     them); recipe, prompts and champion are relative to the persona's folder. ``base`` is the folder that is loaded,
     also of a hub id or a single file, and ``base_written`` what the file says; one that is not here is refused when
-    it is read.
+    it is read. ``image_server`` is where the settings say that the sampler's backend is reached; None for diffusers.
     """
 
     folder: Path
@@ -135,6 +147,7 @@ class Persona(_Strict):
     clip_folder: Path | None = None
     prompts_a: list[Prompt]
     prompts_b: list[Prompt]
+    image_server: ImageServer | None = None
 
     @property
     def dataset(self) -> Path:
@@ -183,9 +196,10 @@ def load_persona(folder: Path, root: Path | None = None) -> Persona:
     values = _validated(_PersonaFile, path)
     prompts = _validated(_PromptsFile, folder / values.prompts)
     second = values.face.second
+    project = load_project(root)
     return Persona(
         folder=folder,
-        base=locate_base(Path(values.base), [root], load_project(root).path("artifacts")),
+        base=locate_base(Path(values.base), [root], project.path("artifacts")),
         base_written=values.base,
         recipe=folder / values.recipe,
         prompts=folder / values.prompts,
@@ -199,7 +213,18 @@ def load_persona(folder: Path, root: Path | None = None) -> Persona:
         **values.model_dump(exclude={"base", "recipe", "prompts", "face", "clip", "sampler", "seeds"}),
         sampler=values.sampler,
         seeds=values.seeds,
+        image_server=_image_server(values.sampler, project.settings),
     )
+
+
+def _image_server(sampler: Sampler, settings: Settings) -> ImageServer | None:
+    if sampler.backend == "diffusers":
+        return None
+    return ImageServer(
+        settings.sampling_server, sampler.server.checkpoint,
+        timeout_seconds=settings.sampling_server_timeout_seconds,
+        known_answer=settings.sampling_known_answer == "always",
+    )  # fmt: skip
 
 
 def _validated(model: type[_Model], path: Path) -> _Model:

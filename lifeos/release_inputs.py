@@ -133,6 +133,8 @@ def release_plan(
         strength=persona.sampler.strength if strength is None else strength,
         dtype=resolve_dtype(persona.sampler.dtype),
         family=persona.family,
+        backend=persona.sampler.backend,
+        server=persona.image_server,
     )
 
 
@@ -152,6 +154,8 @@ def release_domain(persona: Persona, base: str, size: Sequence[int]) -> dict[str
         "steps": persona.sampler.steps,
         "guidance": persona.sampler.guidance,
         "dtype": persona.sampler.dtype,
+        # Calibrations from before there were others say nothing of who drew.
+        **({} if persona.sampler.backend == "diffusers" else {"backend": persona.sampler.backend}),
     }
 
 

@@ -3,7 +3,7 @@
 import tomllib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
@@ -42,6 +42,20 @@ class Settings(BaseModel):
         default=[],
         description="command that stops the pod, a list of arguments run without a shell, ${NAME} filled from the "
         "environment; empty: none",
+    )
+    sampling_server: str = Field(
+        default="",
+        pattern=r"^(https?://[A-Za-z0-9.\[\]:-]+(/[A-Za-z0-9._~/-]*)?)?$",
+        description="address of the image server that draws for personas whose sampler names a backend, such as "
+        "'http://127.0.0.1:8188'; empty: none",
+    )
+    sampling_server_timeout_seconds: int = Field(
+        default=600, ge=1, le=86_400, description="how long that server may take for one image"
+    )
+    sampling_known_answer: Literal["auto", "always"] = Field(
+        default="auto",
+        description="whether images are drawn here too, to compare with the server's: auto where the base's weights "
+        "are small (512 MiB), or always",
     )
     release_timeout_minutes: int = Field(
         default=720, ge=1, le=100_000, description="wall-clock limit of training, sampling and measuring together"

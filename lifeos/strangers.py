@@ -169,6 +169,7 @@ def _sample(
             sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
             width=persona.sampler.width, height=persona.sampler.height,
             dtype=resolve_dtype(persona.sampler.dtype), family=persona.family,
+            backend=persona.sampler.backend, server=persona.image_server,
         )  # fmt: skip
         result = sample_once(plan, persona.base, None, artifacts, _part(progress, number * each, len(prompts) * each))
         rows += [measurements.of(image.path)["embedding"] for image in result.images]

@@ -12,6 +12,7 @@ import numpy.typing as npt
 
 from evals.content_hash import hash_file
 from lifeos.errors import InputError
+from lifeos.lora.backends.image_server import DIFFUSERS
 from lifeos.lora.families import base_hash, get_family
 from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan, image_key
 from lifeos.lora.store import ImageStore
@@ -108,7 +109,8 @@ def sample_plan(
         threads: CPU threads; 0 means every core this process may use.
 
     Raises:
-        InputError: base, LoRA, prompt, sampler or size cannot be used, or pixels are not finite.
+        InputError: base, LoRA, prompt, sampler or size cannot be used, pixels are not finite, or the plan's image
+            server is not reached, fails, or does not show that it draws with this base and LoRA.
     """
     asked = planned_images(plan, base, lora, store)
     lacking = asked.lacking(store)
@@ -197,8 +199,13 @@ def render_images(
         denoiser_of: returns what draws them; default: the base is loaded for this call alone.
 
     Raises:
-        InputError: base, LoRA, prompt, sampler or size cannot be used, or pixels are not finite.
+        InputError: base, LoRA, prompt, sampler or size cannot be used, pixels are not finite, or an image server fails.
     """
+    if asked.plan.backend != DIFFUSERS:
+        from lifeos.lora.backends.drawing import draw_on_server
+
+        draw_on_server(asked, list(images), store, progress)
+        return
     from lifeos.lora.train import limited_threads
 
     total = len({image.key for image in asked.images})
@@ -210,7 +217,7 @@ def render_images(
             batch = images[start : start + batch_size]
             pixels = denoiser.render([image.request for image in batch])
             for image, picture in zip(batch, pixels, strict=True):
-                store.put(image.key, encode_png(picture), _facts(asked, image))
+                store.put(image.key, encode_png(picture), image_facts(asked, image))
             done += len(batch)
             progress("sampling", done, total)
 
@@ -224,7 +231,8 @@ def encode_png(picture: npt.NDArray[np.uint8]) -> bytes:
     return buffer.getvalue()
 
 
-def _facts(asked: PlannedImages, image: SampledImage) -> dict[str, Any]:
+def image_facts(asked: PlannedImages, image: SampledImage) -> dict[str, Any]:
+    """Return what is stored inside an image: what it was made from and how."""
     plan, request = asked.plan, image.request
     return {"base": asked.base_hash, "lora": asked.lora_hash, "strength": request.strength,
             "prompt": request.prompt.text, "seed": request.seed, "sampler": plan.sampler, "steps": plan.steps,

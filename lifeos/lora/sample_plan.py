@@ -1,10 +1,11 @@
 """Which images a plan asks for, and the key each is stored under; no torch."""
 
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from typing import Any, Literal
 
 from evals.content_hash import hash_json
 from lifeos.errors import InputError
+from lifeos.lora.backends.image_server import BACKENDS, DIFFUSERS, ImageServer
 
 SAMPLING_REVISION = 1
 """Raised when a change of this code changes pixels."""
@@ -42,6 +43,8 @@ class SamplePlan:
         dtype: arithmetic of the denoiser; latents and the autoencoder stay float32.
         family: base model family.
         device: ``cpu`` or ``cuda``; named, not guessed, because it changes the last bits.
+        backend: who draws, one of ``BACKENDS``.
+        server: where another backend than diffusers is reached; no part of what is asked for, so of no hash.
 
     Raises:
         InputError: an empty or repeated part, or a number outside its range.
@@ -58,6 +61,8 @@ class SamplePlan:
     dtype: Literal["float32", "bfloat16"] = "float32"
     family: str = "tiny_base"
     device: str = "cpu"
+    backend: str = DIFFUSERS
+    server: ImageServer | None = field(default=None, compare=False)
 
     def __post_init__(self) -> None:
         ids = [prompt.id for prompt in self.prompts]
@@ -71,25 +76,30 @@ class SamplePlan:
         _require(min(self.width, self.height) >= 8 and max(self.width, self.height) <= 4096, "size", "8 to 4096 pixels",
                  (self.width, self.height))
         _require(self.dtype in ("float32", "bfloat16"), "dtype", "float32 or bfloat16", self.dtype)
+        _require(self.backend in BACKENDS, "backend", ", ".join(BACKENDS), self.backend)
 
     @property
     def content_hash(self) -> str:
         """SHA-256 over the whole plan; neither base nor LoRA enter."""
-        return hash_json(self.to_json())
+        return hash_json({name: value for name, value in self.to_json().items() if name != "server"})
 
     def requests(self) -> tuple[ImageRequest, ...]:
         """Return every image of the plan, prompt by prompt."""
         return tuple(ImageRequest(prompt, seed, self.strength) for prompt in self.prompts for seed in self.seeds)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as JSON values."""
-        return asdict(self)
+        """Return the plan as JSON values; diffusers goes unsaid, as before there were others: hashes stay."""
+        values = asdict(self)
+        return {name: value for name, value in values.items()
+                if self.backend != DIFFUSERS or name not in ("backend", "server")}  # fmt: skip
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "SamplePlan":
         """Read what ``to_json`` wrote; raises what the constructor raises."""
         prompts = tuple(PlannedPrompt(**prompt) for prompt in values["prompts"])
-        return cls(**{**values, "prompts": prompts, "seeds": tuple(values["seeds"])})
+        server = values.get("server")
+        return cls(**{**values, "prompts": prompts, "seeds": tuple(values["seeds"]),
+                      "server": None if server is None else ImageServer(**server)})  # fmt: skip
 
 
 def image_key(plan: SamplePlan, request: ImageRequest, base_hash: str, lora_hash: str | None) -> str:
@@ -104,6 +114,7 @@ def image_key(plan: SamplePlan, request: ImageRequest, base_hash: str, lora_hash
         "strength": float(request.strength) if with_lora else 0.0, "prompt": request.prompt.text, "seed": request.seed,
         "sampler": plan.sampler, "steps": plan.steps, "guidance": float(plan.guidance), "width": plan.width,
         "height": plan.height, "dtype": plan.dtype, "family": plan.family, "device": plan.device,
+        **({} if plan.backend == DIFFUSERS else {"backend": plan.backend}),
     })
 
 

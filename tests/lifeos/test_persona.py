@@ -1,6 +1,7 @@
 import pytest
 
 from lifeos.errors import InputError
+from lifeos.lora.backends.image_server import ImageServer
 from lifeos.persona import load_persona
 from tests.lifeos.simulated_release import make_persona
 
@@ -66,3 +67,23 @@ def test_no_folder_and_no_prompts(folder, tmp_path):
     (tmp_path / "prompts.toml").write_text("b = []", encoding="utf-8")
     with pytest.raises(InputError, match=r"prompts\.toml"):
         load_persona(tmp_path)
+
+
+def test_who_draws_comes_from_the_persona_and_where_from_the_settings(folder, tmp_path):
+    from lifeos.base_images import base_plan
+    from lifeos.release_inputs import release_domain, release_plan
+
+    assert load_persona(folder).image_server is None
+    assert "backend" not in release_domain(load_persona(folder), "b", (128, 128))
+    there = edited(folder, tmp_path, "persona.toml", "steps = 2",
+                   'steps = 2\nbackend = "comfyui"\nserver.checkpoint = "x.safetensors"')  # fmt: skip
+    (tmp_path / "root").mkdir()
+    (tmp_path / "root" / "lifeos.toml").write_text(
+        'sampling_server = "http://127.0.0.1:1"\nsampling_known_answer = "always"\n', encoding="utf-8")  # fmt: skip
+    persona = load_persona(there, root=tmp_path / "root")
+    assert persona.image_server == ImageServer("http://127.0.0.1:1", "x.safetensors", known_answer=True)
+    for plan in (release_plan(persona), base_plan(persona)):
+        assert (plan.backend, plan.server) == ("comfyui", persona.image_server)
+    assert release_domain(persona, "b", (128, 128))["backend"] == "comfyui"
+    with pytest.raises(InputError, match=r"sampler\.backend"):
+        load_persona(edited(folder, tmp_path, "persona.toml", "steps = 2", 'steps = 2\nbackend = "magic"'))

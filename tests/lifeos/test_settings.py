@@ -44,3 +44,16 @@ def test_bytes_that_are_no_text(tmp_path):
 
 def test_every_key_is_documented():
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(("address", "accepted"), [
+    ("", True), ("http://127.0.0.1:8188", True), ("https://images.example/a/b", True), ("http://[::1]:7860", True),
+    ("127.0.0.1:8188", False), ("ftp://x", False), ("http://user:secret@x", False), ("http://x?a=b", False),
+    ("http://", False), ("http://x\n", False)])  # fmt: skip
+def test_the_address_of_an_image_server(tmp_path, address, accepted):
+    (tmp_path / "lifeos.toml").write_text(f'sampling_server = """{address}"""\n', encoding="utf-8")
+    if accepted:
+        assert load_project(tmp_path).settings.sampling_server == address
+        return
+    with pytest.raises(InputError, match="sampling_server"):
+        load_project(tmp_path)

@@ -120,7 +120,8 @@ def convert_single_file(file: Path, like: Path, artifacts: Path) -> Conversion:
         raise InputError(f"{file}: accepted a {denoiser} under {' or '.join(layout.parts[denoiser])}, got none that "
                          f"{like} describes; next: choose another file")
     copied = _copied_files(like, from_file, file)
-    key = hash_json({"revision": CONVERSION_REVISION, "file": hash_file(file),
+    digest = hash_file(file)
+    key = hash_json({"revision": CONVERSION_REVISION, "file": digest,
                      "like": [[name, hash_file(like / name)] for name in copied]})
     folder = conversions_folder(artifacts) / key[:32]
     made = False
@@ -134,7 +135,8 @@ def convert_single_file(file: Path, like: Path, artifacts: Path) -> Conversion:
                 _convert(file, like, layout, from_file, header, part)
                 require_whole(part)
             made = True
-    write_json(conversion_record(file, artifacts), {"file": state, "folder": folder.name, "path": str(file.resolve())})
+    write_json(conversion_record(file, artifacts), {"file": state, "folder": folder.name, "path": str(file.resolve()),
+                                                   "sha256": digest})
     return Conversion(folder, family, from_file, made)
 
 
