@@ -2,12 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lifeos.errors import InputError
 from lifeos.lora.families.base_location import locate_base
+from lifeos.lora.sample_plan import BATCH_SIZE
 from lifeos.processor import ComputeDtype
 from lifeos.settings import load_project, project_root, read_toml, validation_line
 
@@ -38,7 +39,10 @@ class Prompt(_Strict):
 
 
 class Sampler(_Strict):
-    """How an image is rendered: sampler, steps, guidance scale, size in pixels, arithmetic, factor on the LoRA."""
+    """How an image is rendered: sampler, steps, guidance scale, size in pixels, arithmetic, factor on the LoRA.
+
+    ``vae_dtype``, ``vae_tiling``, ``vae_slicing`` and ``batch`` are those of ``lora.sample_plan.SamplePlan``.
+    """
 
     name: _Text
     steps: Annotated[int, Field(ge=1, le=1000)]
@@ -47,6 +51,15 @@ class Sampler(_Strict):
     height: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     dtype: ComputeDtype = "float32"
     strength: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
+    vae_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    vae_tiling: Annotated[bool, Field(strict=True)] = False
+    vae_slicing: Annotated[bool, Field(strict=True)] = False
+    batch: Annotated[int, Field(ge=1, le=1024, strict=True)] = BATCH_SIZE
+
+    def decoding(self) -> dict[str, Any]:
+        """Return those fields of a ``SamplePlan`` that say how images are decoded and how many are drawn at once."""
+        return {"vae_dtype": self.vae_dtype, "vae_tiling": self.vae_tiling, "vae_slicing": self.vae_slicing,
+                "batch": self.batch}
 
 
 class Seeds(_Strict):

@@ -133,6 +133,7 @@ def release_plan(
         strength=persona.sampler.strength if strength is None else strength,
         dtype=resolve_dtype(persona.sampler.dtype),
         family=persona.family,
+        **persona.sampler.decoding(),
     )
 
 
@@ -144,6 +145,10 @@ def release_domain(persona: Persona, base: str, size: Sequence[int]) -> dict[str
         base: content hash of the base (``lifeos.lora.families.base_hash``).
         size: (width, height) of the images in pixels.
     """
+    drawn = persona.sampler
+    # Left out where they are as usual: a calibration made before there was a choice holds on.
+    unusual: dict[str, Any] = {} if drawn.vae_dtype == "float32" else {"vae_dtype": drawn.vae_dtype}
+    unusual |= {"vae_tiling": True} if drawn.vae_tiling else {}
     return {
         "base": base,
         "width": int(size[0]),
@@ -152,6 +157,7 @@ def release_domain(persona: Persona, base: str, size: Sequence[int]) -> dict[str
         "steps": persona.sampler.steps,
         "guidance": persona.sampler.guidance,
         "dtype": persona.sampler.dtype,
+        **unusual,
     }
 
 

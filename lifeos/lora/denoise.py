@@ -47,7 +47,7 @@ class Denoiser:
         """Encode the prompts and bring the denoiser into the plan's type and device.
 
         Raises:
-            InputError: a prompt is too long, or the size or the sampler is none the base knows.
+            InputError: a prompt is too long, or the size, the sampler or the autoencoder's type is none the base knows.
         """
         import torch
 
@@ -62,6 +62,8 @@ class Denoiser:
         self._text = {name: values.to(plan.device, self._dtype) for name, values in embedded.items()}
         self._row = {text: row for row, text in enumerate(texts)}
         self._guided = plan.guidance > 1.0 and family.classifier_free(components)
+        # Before it moves: a GPU that has room for an autoencoder in 16 bits never holds it in 32.
+        family.prepare_decoding(components, plan.vae_dtype, plan.vae_tiling, plan.vae_slicing)
         family.prepare_sampling(components, plan.dtype, plan.device)
         family.make_scheduler(components, plan.sampler)
 

@@ -184,6 +184,10 @@ class _Watched:
         with self._watch.labelled(WEIGHTS):
             self._family.prepare_sampling(*arguments, **options)
 
+    def prepare_decoding(self, *arguments: Any, **options: Any) -> None:
+        with self._watch.labelled(WEIGHTS):
+            self._family.prepare_decoding(*arguments, **options)
+
     def place_text_encoders(self, components: Any, device: str) -> None:
         with self._watch.labelled(WEIGHTS):
             self._family.place_text_encoders(components, device)
