@@ -2,13 +2,13 @@
 
 import re
 from pathlib import Path
-from typing import Annotated, Any, Literal, TypeVar
+from typing import Annotated, Any, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
 
 from lifeos.errors import InputError
 from lifeos.lora.families.base_location import locate_base
-from lifeos.lora.sample_plan import BATCH_SIZE
+from lifeos.lora.sample_plan import BATCH_SIZE, VaeDtype
 from lifeos.processor import ComputeDtype
 from lifeos.settings import load_project, project_root, read_toml, validation_line
 
@@ -51,7 +51,7 @@ class Sampler(_Strict):
     height: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     dtype: ComputeDtype = "float32"
     strength: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
-    vae_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    vae_dtype: VaeDtype = "float32"
     vae_tiling: Annotated[bool, Field(strict=True)] = False
     vae_slicing: Annotated[bool, Field(strict=True)] = False
     batch: Annotated[int, Field(ge=1, le=1024, strict=True)] = BATCH_SIZE

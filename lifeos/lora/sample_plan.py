@@ -10,6 +10,7 @@ SAMPLING_REVISION = 1
 """Raised when a change of this code changes pixels."""
 BATCH_SIZE = 12
 """Images drawn at once unless the persona says otherwise; speed and memory only."""
+VaeDtype = Literal["float32", "bfloat16", "float16"]
 _UNUSUAL_PIXELS, _NO_PIXELS = ("vae_dtype", "vae_tiling"), ("vae_slicing", "batch")
 
 
@@ -65,7 +66,7 @@ class SamplePlan:
     dtype: Literal["float32", "bfloat16"] = "float32"
     family: str = "tiny_base"
     device: str = "cpu"
-    vae_dtype: Literal["float32", "bfloat16", "float16"] = "float32"
+    vae_dtype: VaeDtype = "float32"
     vae_tiling: bool = False
     vae_slicing: bool = False
     batch: int = BATCH_SIZE
