@@ -219,7 +219,8 @@ def load_tokenizer(kind: Any, base: Path, component: str) -> Any:
 
 def prepare_autoencoder(vae: Any, dtype: str, tiling: bool, slicing: bool) -> None:
     """Let a diffusers autoencoder decode in a type, in tiles and one image after another, or not."""
-    vae.to(torch_dtype(dtype))
+    if vae.dtype != torch_dtype(dtype):
+        vae.to(torch_dtype(dtype))
     vae.enable_tiling() if tiling else vae.disable_tiling()
     vae.enable_slicing() if slicing else vae.disable_slicing()
 
