@@ -5,6 +5,7 @@ once, and the LoRA is added to the weights instead of running beside them at eve
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,18 @@ from lifeos.errors import InputError
 from lifeos.lora.families import Family
 from lifeos.lora.lora_file import LoraModule
 from lifeos.lora.sample_plan import ImageRequest, SamplePlan
+
+
+def load_for(plan: SamplePlan, family: Family, base: Path) -> Any:
+    """Load a base as a plan samples it.
+
+    Denoiser and CLIP in float32, so that a LoRA is added before anything is rounded; T5, which carries none, in the
+    plan's type: in float32 it is larger than most denoisers.
+
+    Raises:
+        InputError: as ``Family.load``.
+    """
+    return family.load(base, reader_dtype=plan.dtype)
 
 
 def fuse_lora(family: Family, components: Any, modules: Mapping[str, LoraModule], strength: float) -> None:

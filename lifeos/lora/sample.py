@@ -142,7 +142,7 @@ def _render(
     asked: PlannedImages, lacking: list[SampledImage], store: ImageStore, progress: Progress, *,
     batch_size: int, threads: int,
 ) -> None:
-    from lifeos.lora.denoise import Denoiser, fuse_lora
+    from lifeos.lora.denoise import Denoiser, fuse_lora, load_for
     from lifeos.lora.lora_file import read_lora
     from lifeos.lora.train import limited_threads
 
@@ -160,7 +160,7 @@ def _render(
     done = total - len(lacking)
     progress("sampling", done, total)
     with limited_threads(threads or available_cores()):
-        components = family.load(asked.base)
+        components = load_for(plan, family, asked.base)
         fuse_lora(family, components, modules, plan.strength)
         denoiser = Denoiser(family, components, plan, [image.request for image in lacking])
         for start in range(0, len(lacking), batch_size):

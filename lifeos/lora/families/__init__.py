@@ -79,13 +79,14 @@ class Family(Protocol):
     def prediction_type(self, base: Path) -> str:
         """Return ``epsilon``, ``v_prediction`` or ``flow``."""
 
-    def load(self, base: Path, dtype: str = "float32") -> Any:
+    def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """Load every component on the CPU, frozen, in evaluation mode; the autoencoder always in float32.
 
         Args:
             base: folder in diffusers layout.
             dtype: what a family whose weights are published in 16 bits of range like float32's loads them in; the
                 others load float32 and are brought into a type by ``prepare_training`` or ``prepare_sampling``.
+            reader_dtype: the same for a text encoder that carries no LoRA, T5; None: as ``dtype``.
 
         Raises:
             InputError: a component is absent, cannot be read, would be left with random weights, or is another

@@ -52,7 +52,7 @@ class StableDiffusionXL(StableDiffusion):
         """See ``Family.may_be_dead``: the first encoder's last layer, which nothing reads."""
         return last_layer("text_encoder", modules)
 
-    def load(self, base: Path, dtype: str = "float32") -> Any:
+    def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``; the autoencoder stays float32: in float16 its activations overflow to black images."""
         import torch
         from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer

@@ -109,7 +109,7 @@ class StableDiffusion:
         """See ``Family.prediction_type``."""
         return str(read_config(base, "scheduler", "scheduler_config.json").get("prediction_type", "epsilon"))
 
-    def load(self, base: Path, dtype: str = "float32") -> Any:
+    def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``: float32 whatever ``dtype`` is, so that a LoRA is added before anything is rounded."""
         import torch
         from transformers import CLIPTextModel, CLIPTokenizer

@@ -16,7 +16,7 @@ from lifeos.lora.buckets import Size
 from lifeos.lora.captions import CachedCaptions, Captions, FreshCaptions
 from lifeos.lora.conditioning import Conditioning
 from lifeos.lora.dataset import Example
-from lifeos.lora.denoise import Denoiser
+from lifeos.lora.denoise import Denoiser, load_for
 from lifeos.lora.families import Family, get_family
 from lifeos.lora.latents import CachedLatents, Latents, View, encoded_at_once
 from lifeos.lora.placement import Placement
@@ -138,7 +138,7 @@ def sampling_steps(base: Path, plan: SamplePlan, device: str, watch: Watch) -> N
         InputError: the base cannot be built or does not know the plan's size or sampler.
     """
     family = get_family(plan.family)
-    components = family.load(base)
+    components = load_for(plan, family, base)
     prompt = plan.prompts[0]
     requests = [ImageRequest(prompt, seed, 1.0) for seed in range(plan.batch)]
     encoded = [ImageRequest(each, 0, 1.0) for each in plan.prompts]
