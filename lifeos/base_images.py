@@ -160,7 +160,7 @@ def _plan(persona: "Persona", prompts: Sequence["Prompt"], seeds: int) -> "Sampl
         seeds=tuple(range(FIRST_SEED, FIRST_SEED + seeds)),
         sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
         width=persona.sampler.width, height=persona.sampler.height,
-        dtype=resolve_dtype(persona.sampler.dtype), family=persona.family,
+        dtype=resolve_dtype(persona.sampler.dtype), family=persona.family, **persona.sampler.decoding(),
         backend=persona.sampler.backend, server=persona.image_server,
     )  # fmt: skip
 

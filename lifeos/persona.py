@@ -9,6 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_valida
 from lifeos.errors import InputError
 from lifeos.lora.backends.image_server import ImageServer
 from lifeos.lora.families.base_location import locate_base
+from lifeos.lora.sample_plan import BATCH_SIZE, VaeDtype
 from lifeos.processor import ComputeDtype
 from lifeos.settings import Settings, load_project, project_root, read_toml, validation_line
 
@@ -48,6 +49,7 @@ class Sampler(_Strict):
     """How an image is rendered: sampler, steps, guidance scale, size in pixels, arithmetic, factor on the LoRA.
 
     ``backend`` is who draws it; ``server`` says how the other backends than diffusers name the models.
+    ``vae_dtype``, ``vae_tiling``, ``vae_slicing`` and ``batch`` are those of ``lora.sample_plan.SamplePlan``.
     """
 
     name: _Text
@@ -59,6 +61,15 @@ class Sampler(_Strict):
     strength: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
     backend: Literal["diffusers", "comfyui", "a1111"] = "diffusers"
     server: ServerModels = ServerModels()
+    vae_dtype: VaeDtype = "float32"
+    vae_tiling: Annotated[bool, Field(strict=True)] = False
+    vae_slicing: Annotated[bool, Field(strict=True)] = False
+    batch: Annotated[int, Field(ge=1, le=1024, strict=True)] = BATCH_SIZE
+
+    def decoding(self) -> dict[str, Any]:
+        """Return those fields of a ``SamplePlan`` that say how images are decoded and how many are drawn at once."""
+        return {"vae_dtype": self.vae_dtype, "vae_tiling": self.vae_tiling, "vae_slicing": self.vae_slicing,
+                "batch": self.batch}
 
 
 class Seeds(_Strict):

@@ -135,6 +135,7 @@ def release_plan(
         family=persona.family,
         backend=persona.sampler.backend,
         server=persona.image_server,
+        **persona.sampler.decoding(),
     )
 
 
@@ -146,6 +147,10 @@ def release_domain(persona: Persona, base: str, size: Sequence[int]) -> dict[str
         base: content hash of the base (``lifeos.lora.families.base_hash``).
         size: (width, height) of the images in pixels.
     """
+    drawn = persona.sampler
+    # Left out where they are as usual: a calibration made before there was a choice holds on.
+    unusual: dict[str, Any] = {} if drawn.vae_dtype == "float32" else {"vae_dtype": drawn.vae_dtype}
+    unusual |= {"vae_tiling": True} if drawn.vae_tiling else {}
     return {
         "base": base,
         "width": int(size[0]),
@@ -156,6 +161,7 @@ def release_domain(persona: Persona, base: str, size: Sequence[int]) -> dict[str
         "dtype": persona.sampler.dtype,
         # Calibrations from before there were others say nothing of who drew.
         **({} if persona.sampler.backend == "diffusers" else {"backend": persona.sampler.backend}),
+        **unusual,
     }
 
 

@@ -168,7 +168,7 @@ def _sample(
             seeds=tuple(range(first, first + each)),
             sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
             width=persona.sampler.width, height=persona.sampler.height,
-            dtype=resolve_dtype(persona.sampler.dtype), family=persona.family,
+            dtype=resolve_dtype(persona.sampler.dtype), family=persona.family, **persona.sampler.decoding(),
             backend=persona.sampler.backend, server=persona.image_server,
         )  # fmt: skip
         result = sample_once(plan, persona.base, None, artifacts, _part(progress, number * each, len(prompts) * each))

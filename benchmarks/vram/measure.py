@@ -13,7 +13,7 @@ from lifeos.lora.placement import Placement
 from lifeos.lora.recipe import Recipe
 from lifeos.pods.vram.builders import ConfigBuilder
 from lifeos.pods.vram.prediction import Part, Question
-from lifeos.pods.vram.steps import plan_for, sampling_steps, training_steps
+from lifeos.pods.vram.steps import sampling_steps, training_steps
 
 
 @dataclass
@@ -104,8 +104,5 @@ def measure(asked: Question, part: Part, device: str = "cuda", memory: Any = Non
         if part == "training":
             training_steps(folder, asked.recipe, asked.size, device, watch)
         else:
-            how = asked.sampling
-            plan = plan_for(asked.architecture.family, how.width or 0, how.height or 0, how.dtype,
-                            guidance=how.guidance, sampler=how.sampler, prompts=how.prompts)
-            sampling_steps(folder, plan, how.images, device, watch)
+            sampling_steps(folder, asked.sampling.plan(asked.architecture.family), device, watch)
     return watch.measured

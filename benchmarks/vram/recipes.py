@@ -44,10 +44,17 @@ CASES: tuple[Case, ...] = (
     _train("FLUX.1 dev, 1024", "flux_dev"),
     _train("FLUX.1 dev, 1024, Prodigy", "flux_dev", optimizer={"name": "prodigy"}),
     _train("FLUX.1 dev, 1024, no checkpointing", "flux_dev", gradient_checkpointing=False),
-    *(Case(f"{name}, one image", base, "sampling", {}) for name, base in (
+    *(Case(f"{name}, one image", base, "sampling", {"images": 1}) for name, base in (
         ("tiny-base", "tiny_base"), ("SD 1.5", "sd15"), ("SDXL", "sdxl"), ("SD 3.5 medium", "sd35_medium"),
         ("SD 3.5 large", "sd35_large"), ("FLUX.1 dev", "flux_dev"))),
     Case("SDXL, four images", "sdxl", "sampling", {"images": 4}),
+    Case("SDXL, four images, slicing", "sdxl", "sampling", {"images": 4, "vae_slicing": True}),
+    Case("SDXL, four images, autoencoder bfloat16", "sdxl", "sampling", {"images": 4, "vae_dtype": "bfloat16"}),
+    Case("SDXL, twelve images", "sdxl", "sampling", {"images": 12}),
+    Case("SDXL, twelve images, slicing", "sdxl", "sampling", {"images": 12, "vae_slicing": True}),
+    Case("SDXL, one image of 1536", "sdxl", "sampling", {"images": 1, "width": 1536, "height": 1536}),
+    Case("SDXL, one image of 1536, tiling", "sdxl", "sampling",
+         {"images": 1, "width": 1536, "height": 1536, "vae_tiling": True}),
 )  # fmt: skip
 """Rank 32, attention, bfloat16, batch 1, checkpointing, AdamW, offload, all kept, unless the name says otherwise."""
 

@@ -5,6 +5,7 @@ once, and the LoRA is added to the weights instead of running beside them at eve
 """
 
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -14,6 +15,18 @@ from lifeos.errors import InputError
 from lifeos.lora.families import Family
 from lifeos.lora.lora_file import LoraModule
 from lifeos.lora.sample_plan import ImageRequest, SamplePlan
+
+
+def load_for(plan: SamplePlan, family: Family, base: Path) -> Any:
+    """Load a base as a plan samples it.
+
+    Denoiser and CLIP in float32, so that a LoRA is added before anything is rounded; T5, which carries none, in the
+    plan's type: in float32 it is larger than most denoisers.
+
+    Raises:
+        InputError: as ``Family.load``.
+    """
+    return family.load(base, reader_dtype=plan.dtype)
 
 
 def fuse_lora(family: Family, components: Any, modules: Mapping[str, LoraModule], strength: float) -> None:
@@ -47,7 +60,7 @@ class Denoiser:
         """Encode the prompts and bring the denoiser into the plan's type and device.
 
         Raises:
-            InputError: a prompt is too long, or the size or the sampler is none the base knows.
+            InputError: a prompt is too long, or the size, the sampler or the autoencoder's type is none the base knows.
         """
         import torch
 
@@ -62,6 +75,8 @@ class Denoiser:
         self._text = {name: values.to(plan.device, self._dtype) for name, values in embedded.items()}
         self._row = {text: row for row, text in enumerate(texts)}
         self._guided = plan.guidance > 1.0 and family.classifier_free(components)
+        # Before it moves: a GPU that has room for an autoencoder in 16 bits never holds it in 32.
+        family.prepare_decoding(components, plan.vae_dtype, plan.vae_tiling, plan.vae_slicing)
         family.prepare_sampling(components, plan.dtype, plan.device)
         family.make_scheduler(components, plan.sampler)
 

@@ -22,7 +22,7 @@ class HeldBase:
     def __init__(self) -> None:
         """Hold nothing yet."""
         self._loaded: Any = None
-        self._loaded_hash: tuple[str, str] | None = None
+        self._loaded_for: tuple[str, str, str] | None = None
         self._denoiser: Denoiser | None = None
         self._drawn_for: tuple[str, str | None, str] | None = None
 
@@ -44,8 +44,11 @@ class HeldBase:
         return self._denoiser
 
     def _fresh_copy(self, asked: PlannedImages) -> Any:
-        identity = (asked.plan.family, asked.base_hash)
-        if self._loaded_hash != identity:
-            self._loaded, self._loaded_hash = None, None
-            self._loaded, self._loaded_hash = get_family(asked.plan.family).load(asked.base), identity
+        from lifeos.lora.denoise import load_for
+
+        plan = asked.plan
+        identity = (plan.family, asked.base_hash, plan.dtype)
+        if self._loaded_for != identity:
+            self._loaded, self._loaded_for = None, None
+            self._loaded, self._loaded_for = load_for(plan, get_family(plan.family), asked.base), identity
         return copy.deepcopy(self._loaded)

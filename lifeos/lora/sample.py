@@ -14,7 +14,7 @@ from evals.content_hash import hash_file
 from lifeos.errors import InputError
 from lifeos.lora.backends.image_server import DIFFUSERS
 from lifeos.lora.families import base_hash, get_family
-from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan, image_key
+from lifeos.lora.sample_plan import BATCH_SIZE, ImageRequest, PlannedPrompt, SamplePlan, image_key
 from lifeos.lora.store import ImageStore
 from lifeos.processor import available_cores
 from lifeos.progress import Progress, silent
@@ -22,11 +22,9 @@ from lifeos.progress import Progress, silent
 if TYPE_CHECKING:
     from lifeos.lora.denoise import Denoiser
 
-__all__ = ["ImageRequest", "PlannedImages", "PlannedPrompt", "SamplePlan", "SampleResult", "SampledImage",
+__all__ = ["BATCH_SIZE", "ImageRequest", "PlannedImages", "PlannedPrompt", "SamplePlan", "SampleResult", "SampledImage",
            "encode_references", "image_key", "missing_images", "named_images", "new_denoiser", "planned_images",
            "render_images", "round_trip", "sample_plan"]
-
-BATCH_SIZE = 12
 
 
 @dataclass(frozen=True)
@@ -95,7 +93,7 @@ def named_images(
 
 def sample_plan(
     plan: SamplePlan, base: Path, lora: Path | None, store: ImageStore, progress: Progress = silent, *,
-    batch_size: int = BATCH_SIZE, threads: int = 0,
+    batch_size: int | None = None, threads: int = 0,
 ) -> SampleResult:
     """Render in this process what a plan lacks; imports torch only when something is lacking.
 
@@ -105,7 +103,7 @@ def sample_plan(
         lora: LoRA file, or None for the base alone.
         store: where images lie.
         progress: called with ("sampling", done, total).
-        batch_size: images a batch; speed and memory only.
+        batch_size: images a batch, speed and memory only; None: as the plan says.
         threads: CPU threads; 0 means every core this process may use.
 
     Raises:
@@ -117,7 +115,7 @@ def sample_plan(
     if not lacking:
         return asked.result(0, 0.0)
     started = time.monotonic()
-    render_images(asked, lacking, store, progress, batch_size=batch_size, threads=threads)
+    render_images(asked, lacking, store, progress, batch_size=batch_size or plan.batch, threads=threads)
     return asked.result(len(lacking), time.monotonic() - started)
 
 
@@ -165,7 +163,7 @@ def new_denoiser(
     Raises:
         InputError: base, LoRA, prompt, sampler or size cannot be used.
     """
-    from lifeos.lora.denoise import Denoiser, fuse_lora
+    from lifeos.lora.denoise import Denoiser, fuse_lora, load_for
     from lifeos.lora.lora_file import read_lora
 
     plan, family = asked.plan, get_family(asked.plan.family)
@@ -178,7 +176,7 @@ def new_denoiser(
             raise InputError(f"{asked.lora}: accepted a LoRA that fits {asked.base.name}, got {len(homeless)} tensors "
                              "without a place; next: lifeos gate predeploy --lora FILE")
         modules = dict(lora.modules)
-    components = family.load(asked.base) if load is None else load()
+    components = load_for(plan, family, asked.base) if load is None else load()
     fuse_lora(family, components, modules, plan.strength)
     return Denoiser(family, components, plan, requests)
 
@@ -236,7 +234,8 @@ def image_facts(asked: PlannedImages, image: SampledImage) -> dict[str, Any]:
     plan, request = asked.plan, image.request
     return {"base": asked.base_hash, "lora": asked.lora_hash, "strength": request.strength,
             "prompt": request.prompt.text, "seed": request.seed, "sampler": plan.sampler, "steps": plan.steps,
-            "guidance": plan.guidance, "width": plan.width, "height": plan.height, "dtype": plan.dtype}
+            "guidance": plan.guidance, "width": plan.width, "height": plan.height, "dtype": plan.dtype,
+            "vae_dtype": plan.vae_dtype, "vae_tiling": plan.vae_tiling}
 
 
 def _through_base(images: Sequence[npt.NDArray[np.uint8]], base: Path, family: str, threads: int) -> tuple[Any, Any]:

@@ -6,7 +6,7 @@ from typing import Any
 
 from evals.content_hash import hash_json
 from lifeos.child import child_main, obtain
-from lifeos.lora.sample import BATCH_SIZE, SampleResult, planned_images, sample_plan
+from lifeos.lora.sample import SampleResult, planned_images, sample_plan
 from lifeos.lora.sample_plan import SamplePlan
 from lifeos.lora.store import ImageStore
 from lifeos.progress import Progress, progress_writer, silent
@@ -14,7 +14,7 @@ from lifeos.progress import Progress, progress_writer, silent
 
 def sample_once(
     plan: SamplePlan, base: Path, lora: Path | None, artifacts: Path, progress: Progress = silent, *,
-    batch_size: int = BATCH_SIZE, threads: int = 0,
+    batch_size: int | None = None, threads: int = 0,
 ) -> SampleResult:  # fmt: skip
     """Render a plan in the one child process that has all cores, into ``artifacts/samples``; others wait for it.
 

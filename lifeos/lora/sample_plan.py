@@ -1,6 +1,6 @@
 """Which images a plan asks for, and the key each is stored under; no torch."""
 
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal
 
 from evals.content_hash import hash_json
@@ -8,7 +8,12 @@ from lifeos.errors import InputError
 from lifeos.lora.backends.image_server import BACKENDS, DIFFUSERS, ImageServer
 
 SAMPLING_REVISION = 1
-"""Raised when a change of this code changes pixels."""
+"""Raised when a change of this code changes pixels of every family."""
+_T5_IN_16_BITS_REVISION = 2
+BATCH_SIZE = 12
+"""Images drawn at once unless the persona says otherwise; speed and memory only."""
+VaeDtype = Literal["float32", "bfloat16", "float16"]
+_UNUSUAL_PIXELS, _NO_PIXELS = ("vae_dtype", "vae_tiling"), ("vae_slicing", "batch")
 
 
 @dataclass(frozen=True)
@@ -40,11 +45,15 @@ class SamplePlan:
         guidance: classifier-free guidance scale; at 1 and below there is none.
         width, height: pixels.
         strength: factor on the LoRA; 0 is the base alone.
-        dtype: arithmetic of the denoiser; latents and the autoencoder stay float32.
+        dtype: arithmetic of the denoiser; latents stay float32.
         family: base model family.
         device: ``cpu`` or ``cuda``; named, not guessed, because it changes the last bits.
         backend: who draws, one of ``BACKENDS``.
         server: where another backend than diffusers is reached; no part of what is asked for, so of no hash.
+        vae_dtype: arithmetic of the autoencoder.
+        vae_tiling: decode an image larger than the base's own in overlapping tiles, blended at their edges.
+        vae_slicing: decode one image after another: memory only.
+        batch: images drawn at once: memory and speed only.
 
     Raises:
         InputError: an empty or repeated part, or a number outside its range.
@@ -63,6 +72,10 @@ class SamplePlan:
     device: str = "cpu"
     backend: str = DIFFUSERS
     server: ImageServer | None = field(default=None, compare=False)
+    vae_dtype: VaeDtype = "float32"
+    vae_tiling: bool = False
+    vae_slicing: bool = False
+    batch: int = BATCH_SIZE
 
     def __post_init__(self) -> None:
         ids = [prompt.id for prompt in self.prompts]
@@ -77,21 +90,29 @@ class SamplePlan:
                  (self.width, self.height))
         _require(self.dtype in ("float32", "bfloat16"), "dtype", "float32 or bfloat16", self.dtype)
         _require(self.backend in BACKENDS, "backend", ", ".join(BACKENDS), self.backend)
+        _require(self.vae_dtype in ("float32", "bfloat16", "float16"), "vae_dtype", "float32, bfloat16 or float16",
+                 self.vae_dtype)
+        _require(1 <= self.batch <= 1024, "batch", "1 to 1024", self.batch)
 
     @property
     def content_hash(self) -> str:
-        """SHA-256 over the whole plan; neither base nor LoRA enter."""
-        return hash_json({name: value for name, value in self.to_json().items() if name != "server"})
+        """SHA-256 over all of the plan that moves pixels; neither base nor LoRA enter."""
+        left_out = (*_NO_PIXELS, "server")
+        return hash_json({name: value for name, value in self.to_json().items() if name not in left_out})
 
     def requests(self) -> tuple[ImageRequest, ...]:
         """Return every image of the plan, prompt by prompt."""
         return tuple(ImageRequest(prompt, seed, self.strength) for prompt in self.prompts for seed in self.seeds)
 
     def to_json(self) -> dict[str, Any]:
-        """Return the plan as JSON values; diffusers goes unsaid, as before there were others: hashes stay."""
-        values = asdict(self)
-        return {name: value for name, value in values.items()
-                if self.backend != DIFFUSERS or name not in ("backend", "server")}  # fmt: skip
+        """Return the plan as JSON values; who draws, how it decodes and batches is left out where it is as usual.
+
+        So a plan that asks for nothing new has the hash that it had before there was anything to ask for.
+        """
+        usual = {each.name: each.default for each in fields(self) if each.name in _UNUSUAL_PIXELS + _NO_PIXELS}
+        if self.backend == DIFFUSERS:
+            usual |= {"backend": self.backend, "server": asdict(self)["server"]}
+        return {name: value for name, value in asdict(self).items() if name not in usual or value != usual[name]}
 
     @classmethod
     def from_json(cls, values: dict[str, Any]) -> "SamplePlan":
@@ -105,17 +126,26 @@ class SamplePlan:
 def image_key(plan: SamplePlan, request: ImageRequest, base_hash: str, lora_hash: str | None) -> str:
     """Return the key of one image: SHA-256 over all that its pixels depend on, apart from rounding.
 
-    Batch size and thread count do not enter (they may move a pixel by at most 2/255), nor do prompt ids. Without a
-    LoRA, or at strength 0, images are those of the base and shared by every LoRA.
+    Batch size, thread count and decoding one by one do not enter (they may move a pixel by at most 2/255), nor do
+    prompt ids; how the autoencoder computes enters where it is not as usual. Without a LoRA, or at strength 0, images
+    are those of the base and shared by every LoRA.
     """
     with_lora = lora_hash is not None and request.strength != 0.0
+    unusual = {name: value for name, value in plan.to_json().items() if name in _UNUSUAL_PIXELS}
     return hash_json({
-        "revision": SAMPLING_REVISION, "base": base_hash, "lora": lora_hash if with_lora else None,
+        "revision": _revision(plan), "base": base_hash, "lora": lora_hash if with_lora else None,
         "strength": float(request.strength) if with_lora else 0.0, "prompt": request.prompt.text, "seed": request.seed,
         "sampler": plan.sampler, "steps": plan.steps, "guidance": float(plan.guidance), "width": plan.width,
         "height": plan.height, "dtype": plan.dtype, "family": plan.family, "device": plan.device,
         **({} if plan.backend == DIFFUSERS else {"backend": plan.backend}),
+        **unusual,
     })
+
+
+def _revision(plan: SamplePlan) -> int:
+    # Beside a denoiser in bfloat16 T5 was read in float32 once: those images alone are others now.
+    reads_t5 = plan.family in ("sd3", "flux") and plan.dtype == "bfloat16"
+    return _T5_IN_16_BITS_REVISION if reads_t5 else SAMPLING_REVISION
 
 
 def _require(holds: bool, name: str, accepted: str, got: Any) -> None:

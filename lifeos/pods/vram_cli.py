@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from lifeos.cli_options import Json
+from lifeos.cli_options import Json, Persona
 
 
 def vram(
@@ -13,7 +13,8 @@ def vram(
     pod: Annotated[str, typer.Option(help="Kind of pod, or its .toml file.", metavar="NAME")] = "",
     explain: Annotated[bool, typer.Option("--explain", help="Show what the peaks are made of.")] = False,
     plot: Annotated[Path | None, typer.Option(help="PNG of memory over time to draw.", metavar="FILE")] = None,
-    images: Annotated[int, typer.Option(help="Images drawn at once in sampling.", metavar="N")] = 1,
+    persona: Persona = None,
+    images: Annotated[int | None, typer.Option(help="Images drawn at once in sampling.", metavar="N")] = None,
     as_json: Json = False,
     artifacts: Annotated[Path | None, typer.Option(help="Folder for images and runs.", metavar="FOLDER")] = None,
 ) -> int:
@@ -25,4 +26,4 @@ def vram(
     from lifeos.settings import load_project
 
     return run_vram(load_project(), recipe, pod, explain=explain, plot=plot, images=images, as_json=as_json,
-                    artifacts=artifacts)  # fmt: skip
+                    artifacts=artifacts, persona=None if persona is None else Path(persona))  # fmt: skip

@@ -38,6 +38,20 @@ def test_a_champion_is_relative_to_the_persona(folder, tmp_path):
     assert persona.champion_file == tmp_path / "best.safetensors"
 
 
+def test_every_plan_decodes_as_the_persona_says_and_a_calibration_is_bound_to_it(folder, tmp_path):
+    from lifeos.base_images import base_plan
+    from lifeos.release_inputs import release_domain, release_plan
+
+    usual = load_persona(folder)
+    keys = 'vae_dtype = "bfloat16"\nvae_tiling = true\nvae_slicing = true\nbatch = 3'
+    persona = load_persona(edited(folder, tmp_path, "persona.toml", "steps = 2", f"steps = 2\n{keys}"))
+    for plan in (release_plan(persona), base_plan(persona)):
+        assert (plan.vae_dtype, plan.vae_tiling, plan.vae_slicing, plan.batch) == ("bfloat16", True, True, 3)
+    before, after = release_domain(usual, "b", (64, 64)), release_domain(persona, "b", (64, 64))
+    assert after == {**before, "vae_dtype": "bfloat16", "vae_tiling": True}
+    assert set(before) == {"base", "width", "height", "sampler", "steps", "guidance", "dtype"}
+
+
 @pytest.mark.parametrize(
     ("file", "old", "new", "named"),
     [
@@ -48,6 +62,9 @@ def test_a_champion_is_relative_to_the_persona(folder, tmp_path):
         ("persona.toml", "b = [0, 1, 2]", "b = []", "seeds.b"),
         ("persona.toml", "b = [0, 1, 2]", "b = [-1]", "seeds.b"),
         ("persona.toml", "width = 128", "width = 100", "width"),
+        ("persona.toml", "steps = 2", 'steps = 2\nvae_dtype = "float64"', "vae_dtype"),
+        ("persona.toml", "steps = 2", "steps = 2\nvae_tiling = 1", "vae_tiling"),
+        ("persona.toml", "steps = 2", "steps = 2\nbatch = 0", "batch"),
         ("prompts.toml", '"B01"', '"B00"', "B00 is repeated"),
         ("prompts.toml", "{class}", "{klass}", "klass"),
         ("prompts.toml", '"B01"', '"B 01"', "id"),

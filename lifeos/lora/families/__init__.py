@@ -79,13 +79,14 @@ class Family(Protocol):
     def prediction_type(self, base: Path) -> str:
         """Return ``epsilon``, ``v_prediction`` or ``flow``."""
 
-    def load(self, base: Path, dtype: str = "float32") -> Any:
+    def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """Load every component on the CPU, frozen, in evaluation mode; the autoencoder always in float32.
 
         Args:
             base: folder in diffusers layout.
             dtype: what a family whose weights are published in 16 bits of range like float32's loads them in; the
                 others load float32 and are brought into a type by ``prepare_training`` or ``prepare_sampling``.
+            reader_dtype: the same for a text encoder that carries no LoRA, T5; None: as ``dtype``.
 
         Raises:
             InputError: a component is absent, cannot be read, would be left with random weights, or is another
@@ -113,6 +114,19 @@ class Family(Protocol):
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
         """Bring the denoiser into ``float32`` or ``bfloat16`` and, with the autoencoder, onto a device."""
+
+    def prepare_decoding(self, components: Any, dtype: str, tiling: bool, slicing: bool) -> None:
+        """Say how ``decode_latents`` computes from now on; what is not called decodes in float32, whole and together.
+
+        Args:
+            components: what ``load`` returned.
+            dtype: ``float32``, ``bfloat16`` or ``float16``.
+            tiling: in tiles as large as the images that the autoencoder was trained on, where an image is larger.
+            slicing: one image after another.
+
+        Raises:
+            InputError: the base's autoencoder does not compute in ``dtype``.
+        """
 
     def place_text_encoders(self, components: Any, device: str) -> None:
         """Bring the text encoders onto a device; they can leave it when every prompt is encoded."""
@@ -167,7 +181,7 @@ class Family(Protocol):
         """Return scaled latents, float32 ``[n, c, h, w]``, of ``uint8 [n, height, width, 3]`` images."""
 
     def decode_latents(self, components: Any, latents: Any) -> Any:
-        """Return images in [-1, 1], float32 ``[n, 3, height, width]``, unclamped, of scaled latents."""
+        """Return images in [-1, 1], float32 ``[n, 3, height, width]``, unclamped, of scaled float32 latents."""
 
     def draw_timesteps(
         self, components: Any, count: int, shape: Shape, generator: Any, sampling: str | None = None,

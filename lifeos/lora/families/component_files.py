@@ -217,6 +217,14 @@ def load_tokenizer(kind: Any, base: Path, component: str) -> Any:
                          "next: fetch the base again") from error
 
 
+def prepare_autoencoder(vae: Any, dtype: str, tiling: bool, slicing: bool) -> None:
+    """Let a diffusers autoencoder decode in a type, in tiles and one image after another, or not."""
+    if vae.dtype != torch_dtype(dtype):
+        vae.to(torch_dtype(dtype))
+    vae.enable_tiling() if tiling else vae.disable_tiling()
+    vae.enable_slicing() if slicing else vae.disable_slicing()
+
+
 def image_reduction(vae_config: dict[str, Any]) -> int:
     """Return by what an autoencoder divides width and height."""
     return int(2 ** (len(vae_config.get("block_out_channels", [0])) - 1))

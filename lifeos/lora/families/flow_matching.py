@@ -17,6 +17,7 @@ from lifeos.lora.families.component_files import (
     component_modules,
     image_reduction,
     modules_ending,
+    prepare_autoencoder,
     read_config,
     require_pipeline,
     torch_dtype,
@@ -99,6 +100,17 @@ class FlowMatching:
         components.vae.to(device)
         components.transformer.to(device, torch_dtype(dtype))
 
+    def prepare_decoding(self, components: Any, dtype: str, tiling: bool, slicing: bool) -> None:
+        """See ``Family.prepare_decoding``.
+
+        Raises:
+            InputError: float16.
+        """
+        if dtype == "float16":
+            raise InputError(f"vae_dtype: accepted float32 or bfloat16 for {self.name}, whose weights are published in "
+                             "bfloat16 and may pass float16's range, got 'float16'; next: edit the persona")
+        prepare_autoencoder(components.vae, dtype, tiling, slicing)
+
     def place_text_encoders(self, components: Any, device: str) -> None:
         """See ``Family.place_text_encoders``."""
         for component in self.encoders:
@@ -155,7 +167,7 @@ class FlowMatching:
         config = components.vae.config
         with torch.no_grad():
             unscaled = latents / config.scaling_factor + (config.shift_factor or 0.0)
-            return components.vae.decode(unscaled, return_dict=False)[0]
+            return components.vae.decode(unscaled.to(components.vae.dtype), return_dict=False)[0].float()
 
     def draw_timesteps(
         self, components: Any, count: int, shape: Shape, generator: Any, sampling: str | None = None,

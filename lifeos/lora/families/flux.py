@@ -63,7 +63,7 @@ class Flux(FlowMatching):
         """See ``Family.may_be_dead``: none; text tokens of the last block are thrown away, but share its weights."""
         return frozenset()
 
-    def load(self, base: Path, dtype: str = "float32") -> Any:
+    def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``."""
         import torch
         from diffusers import AutoencoderKL, FluxTransformer2DModel
@@ -75,7 +75,7 @@ class Flux(FlowMatching):
             load_component(FluxTransformer2DModel, base, "transformer", torch_dtype=kind),
             load_component(AutoencoderKL, base, "vae", torch_dtype=torch.float32),
             load_component(CLIPTextModel, base, "text_encoder", dtype=torch.float32),
-            load_component(T5EncoderModel, base, "text_encoder_2", dtype=t5_dtype(dtype)),
+            load_component(T5EncoderModel, base, "text_encoder_2", dtype=t5_dtype(reader_dtype or dtype)),
             load_tokenizer(CLIPTokenizer, base, "tokenizer"), load_tokenizer(T5Tokenizer, base, "tokenizer_2"),
             read_config(base, "scheduler", "scheduler_config.json"),
         )  # fmt: skip

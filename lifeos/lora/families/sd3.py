@@ -77,7 +77,7 @@ class StableDiffusion3(FlowMatching):
                   if name.startswith(prefix) and name.endswith(ending)}
         return frozenset(name for name, block in blocks.items() if block == max(blocks.values()))
 
-    def load(self, base: Path, dtype: str = "float32") -> Any:
+    def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``."""
         import torch
         from diffusers import AutoencoderKL, SD3Transformer2DModel
@@ -85,12 +85,13 @@ class StableDiffusion3(FlowMatching):
 
         require_pipeline(base, self.pipelines, self.name)
         kind, with_t5 = torch_dtype(dtype), has_component(base, "text_encoder_3")
+        t5 = t5_dtype(reader_dtype or dtype)
         return Components(
             load_component(SD3Transformer2DModel, base, "transformer", torch_dtype=kind),
             load_component(AutoencoderKL, base, "vae", torch_dtype=torch.float32),
             load_component(CLIPTextModelWithProjection, base, "text_encoder", dtype=torch.float32),
             load_component(CLIPTextModelWithProjection, base, "text_encoder_2", dtype=torch.float32),
-            load_component(T5EncoderModel, base, "text_encoder_3", dtype=t5_dtype(dtype)) if with_t5 else None,
+            load_component(T5EncoderModel, base, "text_encoder_3", dtype=t5) if with_t5 else None,
             load_tokenizer(CLIPTokenizer, base, "tokenizer"), load_tokenizer(CLIPTokenizer, base, "tokenizer_2"),
             load_tokenizer(T5Tokenizer, base, "tokenizer_3") if with_t5 else None,
             read_config(base, "scheduler", "scheduler_config.json"),

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from lifeos.errors import InputError
 from lifeos.lora.families import Shape
 from lifeos.lora.families.component_files import (
     image_reduction,
@@ -51,7 +52,7 @@ class StableDiffusionXL(StableDiffusion):
         """See ``Family.may_be_dead``: the first encoder's last layer, which nothing reads."""
         return last_layer("text_encoder", modules)
 
-    def load(self, base: Path, dtype: str = "float32") -> Any:
+    def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``; the autoencoder stays float32: in float16 its activations overflow to black images."""
         import torch
         from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
@@ -67,6 +68,17 @@ class StableDiffusionXL(StableDiffusion):
             read_config(base, "scheduler", "scheduler_config.json"),
             bool(index.get("force_zeros_for_empty_prompt", True)),
         )  # fmt: skip
+
+    def prepare_decoding(self, components: Any, dtype: str, tiling: bool, slicing: bool) -> None:
+        """See ``Family.prepare_decoding``.
+
+        Raises:
+            InputError: float16, and the autoencoder's config says ``force_upcast``: it overflows there.
+        """
+        if dtype == "float16" and components.vae.config.force_upcast:
+            raise InputError("vae_dtype: accepted float32 or bfloat16 for an SDXL autoencoder with force_upcast, which "
+                             "overflows to black in float16, got 'float16'; next: edit the persona")
+        super().prepare_decoding(components, dtype, tiling, slicing)
 
     def tokenize(self, components: Any, prompts: Sequence[str]) -> dict[str, Any]:
         """See ``Family.tokenize``."""

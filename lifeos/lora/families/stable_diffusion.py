@@ -18,6 +18,7 @@ from lifeos.lora.families.component_files import (
     load_component,
     load_tokenizer,
     modules_ending,
+    prepare_autoencoder,
     read_config,
     require_pipeline,
     torch_dtype,
@@ -108,7 +109,7 @@ class StableDiffusion:
         """See ``Family.prediction_type``."""
         return str(read_config(base, "scheduler", "scheduler_config.json").get("prediction_type", "epsilon"))
 
-    def load(self, base: Path, dtype: str = "float32") -> Any:
+    def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``: float32 whatever ``dtype`` is, so that a LoRA is added before anything is rounded."""
         import torch
         from transformers import CLIPTextModel, CLIPTokenizer
@@ -152,6 +153,10 @@ class StableDiffusion:
             components.unet.to(device, torch.bfloat16)
         else:
             components.unet.to(device, memory_format=torch.channels_last)
+
+    def prepare_decoding(self, components: Any, dtype: str, tiling: bool, slicing: bool) -> None:
+        """See ``Family.prepare_decoding``."""
+        prepare_autoencoder(components.vae, dtype, tiling, slicing)
 
     def place_text_encoders(self, components: Any, device: str) -> None:
         """See ``Family.place_text_encoders``."""
@@ -208,7 +213,8 @@ class StableDiffusion:
         import torch
 
         with torch.no_grad():
-            return components.vae.decode(latents / components.vae.config.scaling_factor, return_dict=False)[0]
+            unscaled = (latents / components.vae.config.scaling_factor).to(components.vae.dtype)
+            return components.vae.decode(unscaled, return_dict=False)[0].float()
 
     def draw_timesteps(
         self, components: Any, count: int, shape: Shape, generator: Any, sampling: str | None = None,

@@ -2,10 +2,11 @@
 
 import json
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 from lifeos.errors import InputError
-from lifeos.pods.vram.fit import GIB, Fit, advice, fit, read_architecture
+from lifeos.pods.vram.fit import GIB, Fit, advice, fit, read_architecture, sampling_of
 from lifeos.pods.vram.limits import CONTEXT_BYTES, HEADROOM
 from lifeos.pods.vram.prediction import Sampling
 from lifeos.pods.vram.published import validation_lines
@@ -15,8 +16,8 @@ UNMEASURED = "unmeasured: no recipe has been run on a GPU to hold this against (
 
 
 def run_vram(
-    project: Project, recipe: Path, pod: str, *, explain: bool = False, plot: Path | None = None, images: int = 1,
-    as_json: bool = False, artifacts: Path | None = None,
+    project: Project, recipe: Path, pod: str, *, explain: bool = False, plot: Path | None = None,
+    images: int | None = None, as_json: bool = False, artifacts: Path | None = None, persona: Path | None = None,
 ) -> int:  # fmt: skip
     """Print whether a recipe fits; returns 0 if it does, 1 if it does not, 2 if that cannot be said.
 
@@ -26,12 +27,13 @@ def run_vram(
         pod: name or ``.toml`` file; empty means that of the settings.
         explain: also print what the peaks are made of.
         plot: PNG to draw.
-        images: drawn at once in sampling.
+        images: drawn at once in sampling; None: as many as the sampler draws.
         as_json: print one JSON object instead.
         artifacts: folder for data.
+        persona: folder of one whose sampler draws; None: as the family usually does.
 
     Raises:
-        InputError: recipe, base or pod cannot be used, a config holds an unknown key or an absurd size.
+        InputError: recipe, persona, base or pod cannot be used, a config holds an unknown key or an absurd size.
     """
     from lifeos.lora.recipe import read_recipe
     from lifeos.pods.spec import list_pods, load_pod
@@ -40,12 +42,15 @@ def run_vram(
     named = pod or project.settings.pod
     if not named:
         raise InputError("--pod: accepted a kind of pod, got none; next: lifeos vram RECIPE --pod NAME (lifeos pods)")
-    if images < 1:
+    if images is not None and images < 1:
         raise InputError(f"--images: accepted 1 or more, got {images}; next: lifeos vram RECIPE --pod NAME")
     asked, rented = read_recipe(recipe), load_pod(named)
+    sampling = Sampling() if persona is None else _of_persona(project, persona, asked.family)
+    if images is not None:
+        sampling = replace(sampling, images=images)
     with show_operators() as progress:
         found = fit(asked, read_architecture(recipe, asked), rented, artifacts or project.path("artifacts"),
-                    pods=list_pods(), sampling=Sampling(images=images), progress=progress)
+                    pods=list_pods(), sampling=sampling, progress=progress)
     if plot is not None:
         from lifeos.pods.vram.explain import draw_timeline
 
@@ -55,6 +60,16 @@ def run_vram(
     else:
         _print(found, recipe, explain)
     return {True: 0, False: 1, None: 2}[found.fits]
+
+
+def _of_persona(project: Project, folder: Path, family: str) -> Sampling:
+    from lifeos.persona import load_persona
+
+    persona = load_persona(folder, project.root)
+    if persona.family != family:
+        raise InputError(f"--persona: accepted one of family {family}, as the recipe, got {persona.family!r}; "
+                         "next: leave --persona out, or correct family")
+    return sampling_of(persona)
 
 
 def _print(found: Fit, recipe: Path, explain: bool) -> None:

@@ -68,7 +68,8 @@ def cuda_semantics(
             if name.endswith("_") and not name.startswith("_"):
                 # Random numbers for weights that hold none would be traced operators.
                 stack.enter_context(_patched(torch.nn.init, name, _as_it_is))
-        stack.enter_context(_arrays_of_zeros())
+        # Not a mode over functions: it would run at each of a trace's hundred thousand calls.
+        stack.enter_context(_patched(torch.Tensor, "numpy", _array_of_zeros))
         yield
 
 
@@ -166,19 +167,11 @@ def _patched(owner: Any, name: str, value: Any) -> Iterator[None]:
         setattr(owner, name, before)
 
 
-def _arrays_of_zeros() -> Any:
+def _array_of_zeros(tensor: Any, **_: Any) -> Any:
     import numpy as np
-    import torch
-    from torch.overrides import TorchFunctionMode
 
-    class ArraysOfZeros(TorchFunctionMode):  # type: ignore[misc]  # torch is untyped here
-        def __torch_function__(self, function: Any, _: Any, arguments: Any = (), options: Any = None) -> Any:
-            if function is torch.Tensor.numpy:
-                # Fake pixels have no memory that an array could look at.
-                return np.broadcast_to(np.zeros((), np.float32), tuple(arguments[0].shape))
-            return function(*arguments, **(options or {}))
-
-    return ArraysOfZeros()
+    # Fake pixels have no memory that an array could look at.
+    return np.broadcast_to(np.zeros((), np.float32), tuple(tensor.shape))
 
 
 def _attend(

@@ -109,10 +109,10 @@ def trace_training(
 
 
 def trace_sampling(
-    base: Path, plan: SamplePlan, images: int, has_flash: bool = True, progress: Progress = silent
+    base: Path, plan: SamplePlan, has_flash: bool = True, progress: Progress = silent
 ) -> Trace:
     """Trace ``steps.sampling_steps``; arguments and errors as there, ``has_flash`` as in ``cuda_semantics``."""
-    return watched(lambda watch: sampling_steps(base, plan, images, GPU, watch), has_flash, progress, "sampling")
+    return watched(lambda watch: sampling_steps(base, plan, GPU, watch), has_flash, progress, "sampling")
 
 
 def watched(

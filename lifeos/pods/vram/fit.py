@@ -10,13 +10,14 @@ from lifeos.errors import InputError
 from lifeos.lora.recipe import Recipe
 from lifeos.pods.spec import Pod
 from lifeos.pods.vram.architecture import Architecture, architecture_of
-from lifeos.pods.vram.changes import Change, changes_that_fit
+from lifeos.pods.vram.changes import Change, changes_that_fit, sampling_changes_that_fit
 from lifeos.pods.vram.limits import CONTEXT_BYTES, HEADROOM, limit_bytes
 from lifeos.pods.vram.prediction import Prediction, Sampling, predict, predict_part, question, unmodelled
 from lifeos.progress import Progress, silent
 
 if TYPE_CHECKING:
     from lifeos.inputs import Inputs
+    from lifeos.persona import Persona
 
 GIB = 2**30
 MEASURED = False
@@ -33,7 +34,8 @@ class Fit:
         prediction: of it there.
         limit: largest reserved bytes that fit, headroom and context taken off.
         missing: what the recipe asks for and no prediction holds; then nothing is claimed.
-        changes: the cheapest that make training fit; empty where it fits or where none do.
+        changes: the cheapest of the recipe that make training fit; empty where it fits or where none do.
+        sampling_changes: the cheapest of the persona's ``[sampler]`` that make sampling fit; empty likewise.
         smallest_pod: the pod kind with the least memory that fits the recipe as it is, or None.
     """
 
@@ -43,6 +45,7 @@ class Fit:
     limit: int
     missing: tuple[str, ...]
     changes: tuple[Change, ...]
+    sampling_changes: tuple[Change, ...]
     smallest_pod: str | None
 
     @property
@@ -64,6 +67,7 @@ class Fit:
             "schema": "lifeos.vram/1", "pod": self.pod.name, "fits": self.fits,
             "peak_bytes": self.prediction.peak_bytes, "reserved_bytes": self.prediction.reserved_bytes,
             "limit_bytes": self.limit, "measured": MEASURED, "fixes": [vars(change) for change in self.changes],
+            "sampling_fixes": [vars(change) for change in self.sampling_changes],
             "smallest_pod": self.smallest_pod, "context_bytes": CONTEXT_BYTES, "headroom": HEADROOM,
             "training": self.prediction.training.to_json(), "sampling": self.prediction.sampling.to_json(),
             "assumed": list(self.prediction.assumed), "unmodelled": list(self.missing),
@@ -118,8 +122,15 @@ def fit(
                                 progress).reserved_bytes
 
         changes = changes_that_fit(recipe, limit, reserved)
+    sampling_changes: list[Change] = []
+    if not missing and prediction.sampling.reserved_bytes > limit:
+        def drawn(changed: Sampling) -> int:
+            return predict_part(question(architecture, recipe, pod.gpu, changed), "sampling", pod.gpu, artifacts,
+                                progress).reserved_bytes
+
+        sampling_changes = sampling_changes_that_fit(asked.sampling, limit, drawn)
     smallest = None if missing else _smallest(recipe, architecture, prediction, pods, artifacts, sampling, progress)
-    return Fit(recipe, pod, prediction, limit, missing, tuple(changes), smallest)
+    return Fit(recipe, pod, prediction, limit, missing, tuple(changes), tuple(sampling_changes), smallest)
 
 
 def fit_inputs(inputs: "Inputs", pod: Pod) -> Fit:
@@ -134,13 +145,16 @@ def fit_inputs(inputs: "Inputs", pod: Pod) -> Fit:
 
     persona = load_persona(inputs.persona, inputs.project.root)
     path = inputs.recipe or persona.recipe
-    recipe, drawn = read_recipe(path), persona.sampler
-    sampling = Sampling()
-    if persona.family == recipe.family:
-        # The empty prompt is encoded with the others.
-        sampling = Sampling(drawn.width, drawn.height, drawn.guidance, drawn.name, drawn.dtype,
-                            prompts=len(persona.prompts_b) + 1)  # fmt: skip
+    recipe = read_recipe(path)
+    sampling = sampling_of(persona) if persona.family == recipe.family else Sampling()
     return fit(recipe, read_architecture(path, recipe), pod, inputs.artifacts, pods=list_pods(), sampling=sampling)
+
+
+def sampling_of(persona: "Persona") -> Sampling:
+    """Return how the images of a persona are drawn: its sampler's own batch, set B encoded with the empty prompt."""
+    drawn = persona.sampler
+    return Sampling(drawn.width, drawn.height, drawn.guidance, drawn.name, drawn.dtype, drawn.batch,
+                    len(persona.prompts_b) + 1, drawn.vae_dtype, drawn.vae_tiling, drawn.vae_slicing)  # fmt: skip
 
 
 def memory_verdict(judged: Callable[[], Fit]) -> Verdict:
@@ -181,7 +195,8 @@ def advice(found: Fit) -> list[str]:
     if "training" in found.exceeding and not found.changes:
         lines.append("no change of the recipe that is known here makes training fit")
     if "sampling" in found.exceeding:
-        lines.append("sampling does not fit: draw smaller pictures or fewer at once")
+        lines += [f"[sampler] {change_line(change)}" for change in found.sampling_changes] or [
+            "no change of the sampler that is known here makes sampling fit: draw smaller pictures"]
     pod = found.smallest_pod
     lines.append("no pod kind fits it as it is" if pod is None else f"smallest pod that fits it as it is: {pod}")
     return lines

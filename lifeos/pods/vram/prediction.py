@@ -14,6 +14,7 @@ from evals.content_hash import hash_file, hash_json
 from lifeos.errors import InputError
 from lifeos.lora.families import get_family
 from lifeos.lora.recipe import Recipe
+from lifeos.lora.sample_plan import BATCH_SIZE, SamplePlan, VaeDtype
 from lifeos.pods.spec import Gpu
 from lifeos.pods.vram.architecture import Architecture
 from lifeos.pods.vram.replay import Usage
@@ -37,7 +38,8 @@ Part = Literal["training", "sampling"]
 class Sampling:
     """How pictures are drawn: pixels, guidance, sampler, arithmetic (``auto``: what the GPU computes), images at once.
 
-    ``prompts`` are encoded together. None: what the family does.
+    ``images`` is as many as the sampler draws at once unless it is told otherwise; ``prompts`` are encoded together;
+    the autoencoder decodes as in ``SamplePlan``. None: what the family does.
     """
 
     width: int | None = None
@@ -45,8 +47,25 @@ class Sampling:
     guidance: float | None = None
     sampler: str | None = None
     dtype: str = "auto"
-    images: int = 1
+    images: int = BATCH_SIZE
     prompts: int = PICTURES
+    vae_dtype: VaeDtype = "float32"
+    vae_tiling: bool = False
+    vae_slicing: bool = False
+
+    def plan(self, family: str) -> SamplePlan:
+        """Return the plan that is run for its memory; its prompts are blank.
+
+        Raises:
+            InputError: a number outside its range, or ``question`` left something open.
+        """
+        from lifeos.pods.vram.steps import plan_for
+
+        return plan_for(
+            family, self.width or 0, self.height or 0, self.dtype, guidance=self.guidance, sampler=self.sampler,
+            prompts=self.prompts, batch=self.images, vae_dtype=self.vae_dtype, vae_tiling=self.vae_tiling,
+            vae_slicing=self.vae_slicing,
+        )  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -182,15 +201,11 @@ def code_revision() -> str:
 
 def _trace(asked: Question, part: Part, progress: Progress) -> Any:
     from lifeos.pods.vram.fake import trace_sampling, trace_training
-    from lifeos.pods.vram.steps import plan_for
 
     with asked.architecture.folder() as folder:
         if part == "training":
             return trace_training(folder, asked.recipe, asked.size, asked.has_flash, progress)
-        how = asked.sampling
-        plan = plan_for(asked.architecture.family, how.width or 0, how.height or 0, how.dtype, guidance=how.guidance,
-                        sampler=how.sampler, prompts=how.prompts)
-        return trace_sampling(folder, plan, how.images, asked.has_flash, progress)
+        return trace_sampling(folder, asked.sampling.plan(asked.architecture.family), asked.has_flash, progress)
 
 
 def _relevant(recipe: Recipe) -> dict[str, Any]:
@@ -210,7 +225,9 @@ def _assumed(asked: Question) -> Iterator[str]:
     if asked.architecture.assumed:
         yield asked.architecture.assumed
     yield (f"sampling {asked.sampling.images} at once, {asked.sampling.width}x{asked.sampling.height}, "
-           f"{asked.sampling.prompts} prompts encoded together, {asked.sampling.dtype}, autoencoder float32")
+           f"{asked.sampling.prompts} prompts encoded together, {asked.sampling.dtype}, autoencoder "
+           f"{asked.sampling.vae_dtype}{', in tiles' if asked.sampling.vae_tiling else ''}"
+           f"{', one by one' if asked.sampling.vae_slicing else ''}")
     yield f"{PICTURES} pictures whose captions are encoded together"
 
 

@@ -16,7 +16,7 @@ from lifeos.lora.buckets import Size
 from lifeos.lora.captions import CachedCaptions, Captions, FreshCaptions
 from lifeos.lora.conditioning import Conditioning
 from lifeos.lora.dataset import Example
-from lifeos.lora.denoise import Denoiser
+from lifeos.lora.denoise import Denoiser, load_for
 from lifeos.lora.families import Family, get_family
 from lifeos.lora.latents import CachedLatents, Latents, View, encoded_at_once
 from lifeos.lora.placement import Placement
@@ -125,13 +125,12 @@ def training_steps(base: Path, recipe: Recipe, size: Size, device: str, watch: W
         watch.second_step(lambda: train._step(run, 1), run.optimizer)
 
 
-def sampling_steps(base: Path, plan: SamplePlan, images: int, device: str, watch: Watch) -> None:
-    """Encode a plan's prompts, denoise one batch of images for ``SAMPLING_STEPS`` steps and decode it.
+def sampling_steps(base: Path, plan: SamplePlan, device: str, watch: Watch) -> None:
+    """Encode a plan's prompts, denoise as many images as it draws at once for ``SAMPLING_STEPS`` steps and decode them.
 
     Args:
         base: configs in diffusers layout.
         plan: what is sampled; its ``steps`` are not.
-        images: in the batch.
         device: where everything goes.
         watch: who looks on.
 
@@ -139,9 +138,9 @@ def sampling_steps(base: Path, plan: SamplePlan, images: int, device: str, watch
         InputError: the base cannot be built or does not know the plan's size or sampler.
     """
     family = get_family(plan.family)
-    components = family.load(base)
+    components = load_for(plan, family, base)
     prompt = plan.prompts[0]
-    requests = [ImageRequest(prompt, seed, 1.0) for seed in range(images)]
+    requests = [ImageRequest(prompt, seed, 1.0) for seed in range(plan.batch)]
     encoded = [ImageRequest(each, 0, 1.0) for each in plan.prompts]
     for name in _models(components):
         watch.follow(name, getattr(components, name))
@@ -155,9 +154,9 @@ def sampling_steps(base: Path, plan: SamplePlan, images: int, device: str, watch
 
 def plan_for(
     family: str, width: int, height: int, dtype: str, *, guidance: float | None = None, sampler: str | None = None,
-    prompts: int = 1,
+    prompts: int = 1, **decoding: Any,
 ) -> SamplePlan:  # fmt: skip
-    """Return a plan of a family's usual sampler and guidance, with as many blank prompts.
+    """Return a plan of a family's usual sampler and guidance, with as many blank prompts; ``decoding``: further fields.
 
     Raises:
         InputError: a number outside its range.
@@ -167,7 +166,7 @@ def plan_for(
         tuple(PlannedPrompt(f"P{number}", f"a {number}") for number in range(prompts)), (0,),
         kind.samplers[0] if sampler is None else sampler, SAMPLING_STEPS,
         kind.usual_guidance if guidance is None else guidance, width, height, 1.0,
-        "bfloat16" if dtype == "bfloat16" else "float32", family,
+        "bfloat16" if dtype == "bfloat16" else "float32", family, **decoding,
     )  # fmt: skip
 
 
@@ -183,6 +182,10 @@ class _Watched:
     def prepare_sampling(self, *arguments: Any, **options: Any) -> None:
         with self._watch.labelled(WEIGHTS):
             self._family.prepare_sampling(*arguments, **options)
+
+    def prepare_decoding(self, *arguments: Any, **options: Any) -> None:
+        with self._watch.labelled(WEIGHTS):
+            self._family.prepare_decoding(*arguments, **options)
 
     def place_text_encoders(self, components: Any, device: str) -> None:
         with self._watch.labelled(WEIGHTS):
@@ -200,7 +203,8 @@ class _Watched:
         with self._watch.with_numbers():
             latents = self._family.start(scheduler, noise, steps)
             # Else it looks for the noise level among its own, by numbers that a fake tensor does not have.
-            scheduler.set_begin_index(0)
+            if hasattr(scheduler, "set_begin_index"):
+                scheduler.set_begin_index(0)
         return latents
 
 

@@ -177,6 +177,11 @@ class StorageWatch:
         scalar, anything = aten._local_scalar_dense.default, aten.any.default
 
         class Watching(TorchDispatchMode):  # type: ignore[misc]  # torch is untyped here
+            @classmethod
+            def _should_skip_dynamo(cls) -> bool:
+                # Nothing is compiled inside a trace, and the guard against it would be passed once an operator.
+                return False
+
             def __torch_dispatch__(self, function: Any, _: Any, arguments: Any = (), options: Any = None) -> Any:
                 trace.operator_count += 1
                 if trace.operator_count % _PROGRESS_OPERATORS == 0:

@@ -187,10 +187,49 @@ def test_the_key_follows_what_pixels_depend_on(base):
     assert SamplePlan.from_json(plan.to_json()) == plan
 
 
+@pytest.mark.parametrize(("family", "dtype", "of_plan", "of_image"), [
+    ("tiny_base", "float32", "ee0f4876894e3a41", "30ff54190fe4a8cb"),
+    ("sd15", "bfloat16", "0ba4d69879e1163d", "43d4ce6fae206ec0"),
+    ("sd3", "float32", "ccecb2e0a9208731", "c9d6ab8aa0575ef5"),
+    ("flux", "float32", "3df2cf76200c4324", "9eeb82748a83e0fb"),
+])  # fmt: skip
+def test_a_plan_that_decodes_as_ever_keeps_the_keys_it_had(family, dtype, of_plan, of_image):
+    """Taken down before a plan could say how it decodes: images that are there are found again."""
+    sampler = "flow_euler" if family in ("sd3", "flux") else "ddim"
+    prompt = PlannedPrompt("B01", "photo of a zeph person")
+    plan = SamplePlan((prompt,), (7,), sampler, 4, 3.0, 64, 32, 0.8, dtype, family)
+    assert plan.content_hash.startswith(of_plan)
+    assert image_key(plan, plan.requests()[0], "b" * 64, "a" * 64).startswith(of_image)
+
+
+def test_what_moves_memory_alone_is_in_no_key_and_the_rest_is():
+    plan = make_plan()
+    for changes in ({"vae_slicing": True}, {"batch": 1}):
+        other = make_plan(**changes)
+        assert other.content_hash == plan.content_hash
+        assert image_key(other, other.requests()[0], "b", None) == image_key(plan, plan.requests()[0], "b", None)
+    others = [make_plan(vae_tiling=True), make_plan(vae_dtype="bfloat16"), make_plan(vae_dtype="float16")]
+    assert len({each.content_hash for each in (plan, *others)}) == 4
+    assert len({image_key(each, each.requests()[0], "b", None) for each in (plan, *others)}) == 4
+    # The child that draws is told of all of it.
+    changed = make_plan(vae_slicing=True, batch=3, vae_tiling=True, vae_dtype="bfloat16")
+    assert SamplePlan.from_json(changed.to_json()) == changed
+
+
+def test_a_plan_says_how_many_are_drawn_at_once(base, tmp_path, monkeypatch):
+    from lifeos.lora.denoise import Denoiser
+
+    counts, render = [], Denoiser.render
+    monkeypatch.setattr(Denoiser, "render", lambda self, requests: (
+        counts.append(len(requests)), render(self, requests))[1])  # fmt: skip
+    sample_plan(make_plan(batch=4), base, None, ImageStore(tmp_path), threads=1)
+    assert counts == [4, 2]
+
+
 @pytest.mark.parametrize(("changes", "named"), [
     ({"prompts": ()}, "prompts"), ({"seeds": (1, 1)}, "seeds"), ({"seeds": (-1,)}, "seeds"), ({"steps": 0}, "steps"),
     ({"guidance": float("nan")}, "guidance"), ({"strength": 11.0}, "strength"), ({"width": 4}, "size"),
-    ({"dtype": "float16"}, "dtype")])
+    ({"dtype": "float16"}, "dtype"), ({"vae_dtype": "float64"}, "vae_dtype"), ({"batch": 0}, "batch")])
 def test_a_bad_plan_is_refused(changes, named):
     with pytest.raises(InputError, match=named):
         make_plan(**changes)

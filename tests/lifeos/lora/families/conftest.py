@@ -44,7 +44,7 @@ def plain_pipeline():
         with warnings.catch_warnings():
             warnings.simplefilter("ignore")
             pipeline = getattr(importlib.import_module("diffusers"), name).from_pretrained(
-                str(base), torch_dtype=torch.float32, local_files_only=True, **parts
+                str(base), **{"torch_dtype": torch.float32, **parts}, local_files_only=True
             )
         pipeline.set_progress_bar_config(disable=True)
         return pipeline

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from lifeos.lora import sample_plan as sample_plan_module
 from lifeos.lora.families import get_family
 from lifeos.lora.recipe import Recipe
 from lifeos.lora.sample import round_trip, sample_plan
@@ -88,3 +89,42 @@ def test_the_autoencoder_stays_in_float32_whatever_the_denoiser_computes_in(base
         assert {each.dtype for each in components.vae.parameters()} == {torch.float32}
         denoiser = getattr(components, kind.lora_components[0])
         assert torch.bfloat16 in {each.dtype for each in denoiser.parameters()}
+
+
+@pytest.mark.parametrize(("family", "encoder"), [("sd3", "text_encoder_3"), ("flux", "text_encoder_2")])
+def test_t5_is_read_in_bfloat16_beside_a_denoiser_in_it_as_the_diffusers_pipeline_reads_it(
+    bases, family, encoder, plain_pipeline
+):
+    import torch
+
+    from lifeos.lora.denoise import load_for
+
+    kind, text = get_family(family), "photo of a zeph person"
+    half, whole = (load_for(plan_for(family, dtype=dtype), kind, bases[family]) for dtype in ("bfloat16", "float32"))
+    types = [{each.dtype for each in getattr(components, encoder).parameters()} for components in (half, whole)]
+    assert types == [{torch.bfloat16}, {torch.float32}]
+    for components in (half, whole):
+        # What a LoRA is added to stays whole until it is added.
+        names = [name for name in kind.lora_components if name != encoder]
+        assert {each.dtype for name in names for each in getattr(components, name).parameters()} == {torch.float32}
+    pipeline = plain_pipeline(bases[family], torch_dtype=torch.bfloat16)
+    with torch.no_grad():
+        # As its own call does: with gradients another kernel attends, which rounds otherwise.
+        read = pipeline._get_t5_prompt_embeds(text, max_sequence_length=256 if family == "sd3" else 512)
+    ours = kind.encode_text(half, [text])["states"][:, -read.shape[1]:]
+    assert torch.equal(ours, read.float())
+    assert not torch.equal(kind.encode_text(whole, [text])["states"][:, -read.shape[1]:], ours)
+
+
+@pytest.mark.parametrize(("family", "moves"), [
+    ("tiny_base", False), ("sd15", False), ("sdxl", False), ("sd3", True), ("flux", True),
+])  # fmt: skip
+def test_only_images_whose_t5_was_read_otherwise_have_other_keys(family, moves, monkeypatch):
+    def keys():
+        plans = [plan_for(family, dtype=dtype) for dtype in ("float32", "bfloat16")]
+        return [sample_plan_module.image_key(plan, plan.requests()[0], "b", None) for plan in plans]
+
+    now = keys()
+    monkeypatch.setattr(sample_plan_module, "_T5_IN_16_BITS_REVISION", 1)
+    before = keys()
+    assert [new != old for new, old in zip(now, before, strict=True)] == [False, moves]

@@ -1,6 +1,9 @@
 """The search for changes, on a made-up law of memory: the cheapest list, nothing that is not needed, all predicted."""
 
-from lifeos.pods.vram.changes import changes_that_fit
+import pytest
+
+from lifeos.pods.vram.changes import changes_that_fit, sampling_changes_that_fit
+from lifeos.pods.vram.prediction import Sampling
 
 
 def law(recipe):
@@ -77,3 +80,33 @@ def test_smaller_pictures_come_last(make_recipe):
 
     recipe = make_recipe("sdxl", resolution={"sides": [512, 1024]})
     assert edits(recipe, 500, reserved) == ["resolution.sides = [512]"]
+
+
+def drawing(sampling):
+    """Bytes: 500 of weights, 100 an image denoised, 400 an image decoded: half in 16 bits, a quarter in tiles."""
+    decoded = 400 * (1 if sampling.vae_slicing else sampling.images)
+    decoded //= (2 if sampling.vae_dtype == "bfloat16" else 1) * (4 if sampling.vae_tiling else 1)
+    return 500 + max(100 * sampling.images, decoded)
+
+
+@pytest.mark.parametrize(("limit", "expected"), [
+    (1700, ["vae_slicing = true"]),
+    (1200, ["vae_slicing = true", "batch = 6"]),
+    (900, ["vae_slicing = true", "batch = 3"]),
+    (650, ["vae_tiling = true", "batch = 1"]),
+    (560, []),
+])  # fmt: skip
+def test_sampling_is_changed_where_no_pixel_moves_first(limit, expected):
+    sampling = Sampling(64, 64, 3.0, "ddim", "bfloat16", images=12)
+    found = sampling_changes_that_fit(sampling, limit, drawing)
+    assert [change.edit for change in found] == expected
+    assert not found or drawing(sampling) - sum(change.saves_bytes for change in found) <= limit
+
+
+def test_sixteen_bits_come_last_and_only_beside_a_denoiser_in_them():
+    def reserved(sampling):
+        return 100 if sampling.vae_dtype == "bfloat16" else 200
+
+    half, whole = (Sampling(64, 64, 3.0, "ddim", dtype, images=1) for dtype in ("bfloat16", "float32"))
+    assert [change.edit for change in sampling_changes_that_fit(half, 150, reserved)] == ['vae_dtype = "bfloat16"']
+    assert sampling_changes_that_fit(whole, 150, reserved) == []

@@ -102,6 +102,23 @@ def test_no_images_at_once_is_refused(ask):
     assert "--images: accepted 1 or more" in said.err
 
 
+def test_a_persona_says_how_its_images_are_drawn(ask, place):
+    from tests.lifeos.simulated_release import make_persona
+
+    file = make_persona(place / "persona") / "persona.toml"
+    text = file.read_text(encoding="utf-8").replace("[sampler]", "[sampler]\nbatch = 5\nvae_slicing = true")
+    file.write_text(text, encoding="utf-8")
+    status, said = ask("--persona", str(file.parent))
+    assert (status, said.out) == (2, "")
+    assert "--persona: accepted one of family sd15" in said.err
+    file.write_text(text.replace('family = "tiny_base"', 'family = "sd15"'), encoding="utf-8")
+    _, said = ask("--persona", str(file.parent))
+    assert "sampling 5 at once, 128x128" in said.out
+    assert "autoencoder float32, one by one" in said.out
+    assert "sampling 2 at once" in ask("--persona", str(file.parent), "--images", "2")[1].out
+    assert "sampling 12 at once" in ask()[1].out
+
+
 def test_the_chart_adds_up_and_can_be_plain():
     usage = Usage(100 * 2**20, 1, 120 * 2**20, (Phase("step 1", 0.0, 5, 6), Phase("step 2", 0.5, 5, 6)),
                   {"weights": 60 * 2**20, "activations": 40 * 2**20}, {f"unet.b{n}": 4 * 2**20 for n in range(10)},

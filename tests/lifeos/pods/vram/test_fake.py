@@ -44,12 +44,34 @@ def test_a_training_step_holds_weights_lora_and_its_optimizer(family, random_bas
 @pytest.mark.parametrize("family", FAMILIES)
 def test_sampling_encodes_denoises_and_decodes(family, random_bases):
     with random_bases[family].folder() as folder:
-        trace = trace_sampling(folder, plan_for(family, 32, 32, "bfloat16"), 2)
+        trace = trace_sampling(folder, plan_for(family, 32, 32, "bfloat16", batch=2))
     usage = replay(trace)
     assert [phase.name for phase in usage.phases] == ["text", "denoising", "decoding"]
     # Text encoders have left before anything is denoised.
     weights = [-(-size // 512) * 512 for size, kind in zip(trace.sizes, trace.kinds, strict=True) if kind == WEIGHTS]
     assert usage.parts[WEIGHTS] < sum(weights)
+
+
+@pytest.mark.parametrize("sampler", ["dpmsolver++", "sde-dpmsolver++", "ddim", "euler"])
+def test_every_sampler_is_traced(sampler, random_bases):
+    with random_bases["sd15"].folder() as folder:
+        trace = trace_sampling(folder, plan_for("sd15", 32, 32, "bfloat16", sampler=sampler))
+    assert [name for name, _ in trace.phases] == ["text", "denoising", "decoding"]
+
+
+@pytest.mark.parametrize("family", ["sdxl", "flux"])
+def test_slicing_and_sixteen_bits_need_less_to_decode_and_tiles_where_the_picture_is_larger(family, random_bases):
+    def decoding(side, **how):
+        with random_bases[family].folder() as folder:
+            usage = replay(trace_sampling(folder, plan_for(family, side, side, "bfloat16", batch=6, **how)))
+        return usage.phases[-1].peak_bytes
+
+    usual = decoding(64)
+    assert decoding(64, vae_slicing=True) < 0.5 * usual
+    assert decoding(64, vae_dtype="bfloat16") < 0.7 * usual
+    assert decoding(64, vae_tiling=True) < 0.7 * usual
+    # The base's own size: one tile.
+    assert decoding(32, vae_tiling=True) == decoding(32)
 
 
 class WatchTakesBothSteps(FakeWatch):

@@ -1,5 +1,7 @@
 """The answer on pods of made-up sizes: fits or not, with changes and pods that were predicted."""
 
+from dataclasses import replace
+
 import pytest
 
 from evals.verdict import Outcome
@@ -69,17 +71,27 @@ def test_changes_make_it_fit_when_they_are_made(asked, random_bases, make_recipe
     assert changed.fits is True
 
 
-def test_sampling_that_does_not_fit_is_not_mended_by_the_recipe(random_bases, make_recipe, artifacts):
-    def ask(room):
+def test_sampling_that_does_not_fit_is_mended_by_the_sampler(random_bases, make_recipe, artifacts):
+    def ask(room, **how):
         return fit(make_recipe("sd15"), random_bases["sd15"], pod_of("asked", room), artifacts, pods=[],
-                   sampling=Sampling(width=256, height=256, images=8))  # fmt: skip
+                   sampling=Sampling(width=256, height=256, **{"images": 8, **how}))  # fmt: skip
 
     need = ask(4000).prediction
     assert need.training.reserved_bytes < need.sampling.reserved_bytes
-    found = ask((need.training.reserved_bytes + need.sampling.reserved_bytes) / 2 / MIB)
+    room = (need.training.reserved_bytes + need.sampling.reserved_bytes) / 2 / MIB
+    found = ask(room)
     assert found.exceeding == ["sampling"]
     assert found.changes == ()
-    assert [line.split(":")[0] for line in advice(found)] == ["sampling does not fit", "no pod kind fits it as it is"]
+    assert [change.edit for change in found.sampling_changes] == ["vae_slicing = true"]
+    assert advice(found)[0].startswith("[sampler] vae_slicing = true (saves ")
+    assert found.to_json()["sampling_fixes"][0]["edit"] == "vae_slicing = true"
+    assert ask(room, vae_slicing=True).fits is True
+
+
+def test_sampling_that_no_change_helps_is_said_to_be(asked):
+    found = replace(asked(4000), limit=1)
+    assert found.exceeding == ["training", "sampling"]
+    assert any(line.startswith("no change of the sampler") for line in advice(found))
 
 
 def test_what_is_in_no_prediction_is_not_claimed(asked):

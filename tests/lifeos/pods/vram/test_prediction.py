@@ -47,6 +47,57 @@ def test_whatever_moves_memory_is_another_question(settings, random_bases, make_
     assert other.key("sampling") == usual.key("sampling")
 
 
+@pytest.mark.parametrize("settings", [
+    {"images": 1}, {"prompts": 3}, {"vae_dtype": "bfloat16"}, {"vae_tiling": True}, {"vae_slicing": True},
+])  # fmt: skip
+def test_how_pictures_are_drawn_is_another_question(settings, random_bases, make_recipe, ampere):
+    usual = question(random_bases["sdxl"], make_recipe("sdxl"), ampere)
+    other = question(random_bases["sdxl"], make_recipe("sdxl"), ampere, Sampling(**settings))
+    assert other.key("sampling") != usual.key("sampling")
+    assert other.key("training") == usual.key("training")
+
+
+@pytest.mark.parametrize("keys", ["", "batch = 3"])
+def test_what_the_gate_predicts_is_drawn_at_once(keys, random_bases, make_recipe, ampere, tmp_path, monkeypatch):
+    """The batch that the sampler cuts a release into, and the one whose memory is traced."""
+    from lifeos.lora import denoise, sample
+    from lifeos.lora.families.random_base import write_random_base
+    from lifeos.lora.store import ImageStore
+    from lifeos.persona import load_persona
+    from lifeos.pods.vram import fake
+    from lifeos.pods.vram.fit import sampling_of
+    from lifeos.release_inputs import release_plan
+    from tests.lifeos.simulated_release import make_persona
+
+    folder = make_persona(tmp_path / "persona")
+    file = folder / "persona.toml"
+    file.write_text(file.read_text(encoding="utf-8").replace("[sampler]", f"[sampler]\n{keys}"), encoding="utf-8")
+    persona = load_persona(folder)
+
+    class StopError(Exception):
+        pass
+
+    drawn = []
+
+    class Denoiser:
+        def __init__(self, *_):
+            pass
+
+        def render(self, requests):
+            drawn.append(len(requests))
+            raise StopError
+
+    monkeypatch.setattr(denoise, "Denoiser", Denoiser)
+    base = write_random_base(persona.family, tmp_path / "base")
+    with pytest.raises(StopError):
+        sample.sample_plan(release_plan(persona), base, None, ImageStore(tmp_path / "images"), threads=1)
+    traced = []
+    monkeypatch.setattr(fake, "trace_sampling", lambda folder, plan, *more: traced.append(plan))
+    asked = question(random_bases[persona.family], make_recipe(persona.family), ampere, sampling_of(persona))
+    prediction._trace(asked, "sampling", lambda *_: None)
+    assert [plan.batch for plan in traced] == drawn == [3 if keys else sample.BATCH_SIZE]
+
+
 def test_the_code_is_part_of_the_question(random_bases, make_recipe, ampere, monkeypatch):
     asked = question(random_bases["sdxl"], make_recipe("sdxl"), ampere)
     before = asked.key("training")
