@@ -35,6 +35,7 @@ def draw_scatter(outcome: SweepOutcome) -> list[str]:
         _marks(axes, outcome, scale.name, front, "on the front", {"marker": "o", "c": CANDIDATE})
         best = [place for place in known if place == outcome.chosen]
         _marks(axes, outcome, scale.name, best, "chosen", {"marker": "*", "c": CHAMPION, "s": 150, "edgecolors": INK})
+        axes.margins(0.1)
         axes.set_xlabel("likeness, more is better")
         axes.set_ylabel(f"{scale.name.replace('_', ' ')}, {'more' if scale.higher_is_better else 'less'} is better")
         axes.legend(fontsize=7, frameon=False, labelcolor=INK)
