@@ -6,6 +6,7 @@ itself and holds to its hash. Whether the chain is whole says ``evals.history.ve
 """
 
 import contextlib
+import itertools
 import sqlite3
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
@@ -47,13 +48,13 @@ def index_path(history: Path) -> Path:
     return history.with_name(f"{history.name}.index")
 
 
-def entries(history: Path, *, last: int | None = None, **facts: str) -> list[Entry]:
+def entries(history: Path, *, last: int | None = None, **facts: str | tuple[str, ...]) -> list[Entry]:
     """Return what the index knows of the rows with these facts, in file order; a missing file has none.
 
     Args:
         history: the history file.
         last: only so many, from the end; None for all.
-        facts: names of ``FACTS`` and the text each must have.
+        facts: names of ``FACTS`` and the text each must have, or several of which it must have one.
 
     Raises:
         InputError: a line that the index does not know yet is no row whose hash derives again.
@@ -66,7 +67,7 @@ def entries(history: Path, *, last: int | None = None, **facts: str) -> list[Ent
         ]  # fmt: skip
 
 
-def rows(history: Path, *, last: int | None = None, **facts: str) -> list[dict[str, Any]]:
+def rows(history: Path, *, last: int | None = None, **facts: str | tuple[str, ...]) -> list[dict[str, Any]]:
     """Return the rows with these facts, read from the history and held to their hashes; otherwise as ``entries``."""
     with _opened(history) as found:
         return [] if found is None else [_read(history, found[1], row) for row in _chosen(found[0], facts, last)]
@@ -184,13 +185,16 @@ def _values(history: Path, file: BinaryIO, start: int, number: int, size: int) -
         yield count, offset, length, row["hash"], None if reused is None else int(bool(reused)), *facts
 
 
-def _chosen(database: sqlite3.Connection, facts: Mapping[str, str], last: int | None) -> list[sqlite3.Row]:
+def _chosen(
+    database: sqlite3.Connection, facts: Mapping[str, str | tuple[str, ...]], last: int | None
+) -> list[sqlite3.Row]:
     unknown = sorted(facts.keys() - set(FACTS))
     if unknown:
         raise ValueError(f"accepted facts of {', '.join(FACTS)}, got {unknown[0]}")
-    where = " AND ".join(f"{name} = ?" for name in facts) or "1"
+    accepted = {name: (value,) if isinstance(value, str) else value for name, value in facts.items()}
+    where = " AND ".join(f"{name} IN ({', '.join('?' * len(texts))})" for name, texts in accepted.items()) or "1"
     asked = f"SELECT * FROM rows WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 - names of FACTS alone
-    return database.execute(asked, (*facts.values(), -1 if last is None else last)).fetchall()[::-1]
+    return database.execute(asked, (*itertools.chain(*accepted.values()), -1 if last is None else last)).fetchall()[::-1]
 
 
 def _read(history: Path, file: BinaryIO, entry: sqlite3.Row) -> dict[str, Any]:

@@ -97,8 +97,12 @@ def measured_candidate(
     return Candidate(name, mean_of(means), error, ruled_out, len(images))
 
 
-def select(candidates: Sequence[Candidate]) -> Selection:
+def select(candidates: Sequence[Candidate], looked_at: int = 0) -> Selection:
     """Choose the likest of the candidates that nothing rules out; the first of equals.
+
+    Args:
+        candidates: to choose among.
+        looked_at: how many there were before others left on the same images: the best of those is who stands here.
 
     Raises:
         ValueError: fewer than two candidates: there is nothing to choose.
@@ -111,7 +115,7 @@ def select(candidates: Sequence[Candidate]) -> Selection:
     optimism = None
     if errors and len(standing) > 1:
         # Candidates share prompts and noise, so they differ by less than independent ones: this is an upper figure.
-        optimism = expected_maximum(len(standing)) * mean_of(errors)
+        optimism = expected_maximum(max(len(standing), looked_at)) * mean_of(errors)
     return Selection(tuple(candidates), chosen, optimism)
 
 

@@ -96,5 +96,25 @@ class CandidateJudge:
             InputError: a file is no image.
         """
         records = self.measurements.of_all([image.path for image in images], progress, "faces")
-        rows = image_rows(images, records, self.training, self.calibration, strength)
+        return self.judge_measured(name, images, records, strength)
+
+    def judge_measured(
+        self, name: str, images: Sequence[ImageToMeasure], records: Sequence[Mapping[str, Any]], strength: float,
+        prompts: Mapping[str, str] | None = None,
+    ) -> JudgedCandidate:  # fmt: skip
+        """Judge images of one candidate that are measured already.
+
+        Args:
+            name: of the candidate.
+            images: files with their cells of set A.
+            records: ``Measurements.of`` each image.
+            strength: at which the LoRA was applied.
+            prompts: text by prompt id, held against what the images show; None: nobody asks.
+        """
+        from lifeos.base_images import words_of
+
+        rows = image_rows(
+            images, records, self.training, self.calibration, strength, prompts=prompts,
+            readable=words_of(self.measurements.reader),
+        )  # fmt: skip
         return JudgedCandidate(measured_candidate(name, rows, self.calibration, self.policy), rows, records)

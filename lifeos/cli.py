@@ -27,13 +27,14 @@ from lifeos import (
     selection_cli,
 )
 from lifeos.cli_options import History, Json
-from lifeos.errors import InputError
+from lifeos.errors import InputError, InterruptedRunError
 from lifeos.operations import hooks_cli, status_cli
 from lifeos.operations.agent import agent_cli
 from lifeos.operations.cycle import cycle_cli
 from lifeos.operations.findings import findings_cli
 from lifeos.operations.guard import guard_cli
 from lifeos.operations.project import init_cli
+from lifeos.parameter_sweep import sweep_cli
 from lifeos.pods import pods_cli, vram_cli
 
 EXIT_USAGE, EXIT_INTERNAL, EXIT_INTERRUPTED = 2, 3, 130
@@ -70,6 +71,8 @@ def main(arguments: list[str]) -> int:
         return _complain(str(error), EXIT_USAGE, as_json)
     except TyperException as error:
         return _complain(_usage_line(error), EXIT_USAGE, as_json)
+    except InterruptedRunError as error:
+        return _complain(str(error), EXIT_INTERRUPTED, as_json)
     except (KeyboardInterrupt, typer.Abort):
         return _complain("interrupted", EXIT_INTERRUPTED, as_json)
     except typer.Exit as error:
@@ -234,6 +237,7 @@ app.command("report")(report_cli.report)
 app.command("where-to-mend")(mend_cli.where_to_mend)
 app.command("choose-checkpoint")(selection_cli.choose_checkpoint)
 app.command("install-extra")(extras_cli.install_extra)
+app.command("parameter-sweep")(sweep_cli.parameter_sweep)
 app.command("convert-lora")(convert_cli.convert_lora)
 app.command("promote-lora")(champion_cli.promote_lora)
 app.command("adopt-champion")(champion_cli.adopt_champion)

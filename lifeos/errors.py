@@ -1,5 +1,9 @@
-"""The error the command line prints as one line; it lives with the evals, which must not import the toolchain."""
+"""The errors the command line prints as one line; the first lives with the evals, which must not import the toolchain."""
 
 from evals.errors import InputError
 
-__all__ = ["InputError"]
+__all__ = ["InputError", "InterruptedRunError"]
+
+
+class InterruptedRunError(Exception):
+    """Somebody interrupted work that the same command takes up again; the message says how. Exit status 130."""

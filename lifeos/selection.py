@@ -23,6 +23,11 @@ if TYPE_CHECKING:
     from lifeos.persona import Persona
 
 SCHEMA = "lifeos.selection/1"
+TRAINING_SCHEMA = "lifeos.training_search/1"
+"""Rows of a search over training parameters, which tell of the candidates under the same keys."""
+SWEEP_SCHEMA = "lifeos.sweep/1"
+"""Rows of a parameter sweep, which tell of the candidates under the same keys."""
+_CHOSEN_IN = (SCHEMA, TRAINING_SCHEMA, SWEEP_SCHEMA)
 Sample = Callable[["SamplePlan", Path, Path], Sequence[ImageToMeasure]]
 
 
@@ -122,7 +127,7 @@ def selection_of(history: Path, lora: str | None, persona: str | None) -> dict[s
     """
     if lora is None or persona is None:
         return None
-    for row in reversed(rows(history, schema=SCHEMA, persona=persona)):
+    for row in reversed(rows(history, schema=_CHOSEN_IN, persona=persona)):
         places = [place for place, candidate in enumerate(row["candidates"]) if candidate["lora"] == lora]
         if places:
             return _told(row, places)

@@ -1,0 +1,64 @@
+"""This machine draws: one child process a task, one after another, each with all cores."""
+
+import time
+from collections.abc import Callable, Sequence
+from functools import cache
+from pathlib import Path
+
+from lifeos.lora.sample import SampleResult
+from lifeos.lora.sample_once import sample_once
+from lifeos.lora.sample_plan import image_key
+from lifeos.lora.store import ImageStore
+from lifeos.parameter_sweep.rendering import Rendering, RenderTask
+from lifeos.progress import Progress
+
+
+class LocalEngine:
+    """A ``RenderEngine`` on the processor of this machine."""
+
+    def __init__(self, sample: Callable[..., SampleResult] = sample_once) -> None:
+        """Draw with ``sample``, called as ``sample_once``."""
+        self._sample = sample
+
+    def render(self, tasks: Sequence[RenderTask], artifacts: Path, progress: Progress) -> Rendering:
+        """As ``RenderEngine.render``; a task of which every image is there starts no child."""
+        started = time.monotonic()
+        keys = image_keys(tasks)
+        store = ImageStore(artifacts / "samples")
+        different = {key for of_task in keys for key in of_task}
+        lacking = {key for key in different if not store.has(key)}
+        total, made = len(different), 0
+        progress("sampling", total - len(lacking), total)
+        for task, of_task in zip(tasks, keys, strict=True):
+            own = lacking & set(of_task)
+            if not own:
+                continue
+            there = len(set(of_task)) - len(own)
+
+            def watch(stage: str, done: int, _: int, there: int = there) -> None:
+                # The child counts what it found there, which this count holds already.
+                progress(stage, total - len(lacking) + max(0, done - there), total)
+
+            made += self._sample(task.plan, task.base, task.lora, artifacts, watch).made
+            lacking -= own
+        progress("sampling", total, total)
+        return Rendering(made, total - made, time.monotonic() - started)
+
+
+def image_keys(tasks: Sequence[RenderTask]) -> list[list[str]]:
+    """Return the key of every image of each task, in the plan's order; each base and each LoRA is read once.
+
+    Raises:
+        InputError: a base or a LoRA cannot be read.
+    """
+    from evals.content_hash import hash_file
+    from lifeos.lora.families import base_hash
+
+    of_base, of_lora = cache(base_hash), cache(hash_file)
+    return [
+        [
+            image_key(task.plan, request, of_base(task.base), None if task.lora is None else of_lora(task.lora))
+            for request in task.plan.requests()
+        ]
+        for task in tasks
+    ]

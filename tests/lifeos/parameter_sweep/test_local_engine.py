@@ -1,0 +1,56 @@
+from types import SimpleNamespace
+
+import numpy as np
+import pytest
+
+from lifeos.lora.sample import encode_png, planned_images
+from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
+from lifeos.lora.store import ImageStore
+from lifeos.parameter_sweep.local_engine import LocalEngine, image_keys
+from lifeos.parameter_sweep.rendering import RenderTask
+from lifeos.persona import load_persona
+
+PNG = encode_png(np.zeros((8, 8, 3), dtype=np.uint8))
+
+
+@pytest.fixture
+def tasks(inputs, lora):
+    base = load_persona(inputs.persona).base
+
+    def plan(*prompts, steps=2):
+        planned = tuple(PlannedPrompt(f"P{number}", f"text {number}") for number in prompts)
+        return RenderTask(SamplePlan(planned, (0, 1), "ddim", steps, 1.0, 64, 64), base, lora)
+
+    return [plan(0, 1), plan(1, 2), plan(0, 1, steps=4)]
+
+
+def test_a_shared_image_is_drawn_once_and_progress_counts_different_ones(tasks, tmp_path):
+    calls, told = [], []
+
+    def sample(plan, base, lora, artifacts, progress):
+        store = ImageStore(artifacts / "samples")
+        lacking = planned_images(plan, base, lora, store).lacking(store)
+        calls.append([(image.request.prompt.id, image.request.seed) for image in lacking])
+        total = len(plan.requests())
+        for number, image in enumerate(lacking, 1):
+            store.put(image.key, PNG, {})
+            progress("sampling", total - len(lacking) + number, total)
+        return SimpleNamespace(made=len(lacking))
+
+    engine = LocalEngine(sample)
+    done = engine.render(tasks, tmp_path, lambda *event: told.append(event))
+    assert (done.made, done.reused) == (10, 0)
+    assert [len(call) for call in calls] == [4, 2, 4]
+    assert calls[1] == [("P2", 0), ("P2", 1)]
+    counts = [count for stage, count, total in told if (stage, total) == ("sampling", 10)]
+    assert len(counts) == len(told)
+    assert counts == sorted(counts)
+    assert (counts[0], counts[-1]) == (0, 10)
+    again = engine.render(tasks, tmp_path, lambda *_: None)
+    assert (again.made, again.reused, len(calls)) == (0, 10, 3)  # no child is started for what is there
+
+
+def test_keys_are_those_that_sampling_gives(tasks, tmp_path):
+    store = ImageStore(tmp_path)
+    for task, keys in zip(tasks, image_keys(tasks), strict=True):
+        assert keys == [image.key for image in planned_images(task.plan, task.base, task.lora, store).images]
