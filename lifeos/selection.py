@@ -22,6 +22,8 @@ if TYPE_CHECKING:
     from lifeos.persona import Persona
 
 SCHEMA = "lifeos.selection/1"
+TRAINING_SCHEMA = "lifeos.training_search/1"
+"""Rows of a search over training parameters, which tell of the candidates under the same keys."""
 Sample = Callable[["SamplePlan", Path, Path], Sequence[ImageToMeasure]]
 
 
@@ -122,7 +124,7 @@ def selection_of(history: Path, lora: str | None, persona: str | None) -> dict[s
     if lora is None:
         return None
     for row in reversed(read(history)):
-        if row.get("schema") != SCHEMA or row.get("persona") != persona:
+        if row.get("schema") not in (SCHEMA, TRAINING_SCHEMA) or row.get("persona") != persona:
             continue
         places = [place for place, candidate in enumerate(row["candidates"]) if candidate["lora"] == lora]
         if places:

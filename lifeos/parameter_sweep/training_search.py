@@ -9,7 +9,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from decimal import Decimal
 from pathlib import Path
 from types import UnionType
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -240,6 +240,3 @@ def _plain_types(annotation: Any) -> set[Any]:
     if typing.get_origin(annotation) in (typing.Union, UnionType, Annotated):
         return {each for part in typing.get_args(annotation) for each in _plain_types(part)}
     return {annotation} if isinstance(annotation, type) else set()
-
-
-TrialState = Literal["judged", "failed", "contradictory"]

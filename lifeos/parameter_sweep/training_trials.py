@@ -4,13 +4,13 @@ import json
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from evals.atomic import write_text
 from evals.content_hash import canonical_json
 from evals.selection import Candidate
-from lifeos.parameter_sweep.training_search import TrialState
 
+TrialState = Literal["judged", "failed", "contradictory"]
 TRIALS_NAME = "trials.jsonl"
 # Likeness is a cosine, in [-1, 1]: what is ruled out lies below whatever is not.
 _RULED_OUT = 3.0
