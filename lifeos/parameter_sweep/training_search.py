@@ -29,7 +29,7 @@ UNSEARCHABLE: Mapping[str, str] = {
     **dict.fromkeys(("prior.folder", "prior.caption", "mask.folder", "mask.face_models"), _ANOTHER),
     **dict.fromkeys(("checkpoint_every", "save_every", "sample_every"), _WRITTEN),
     **dict.fromkeys(("device", "threads", "attention", "gradient_checkpointing", "compile", "offload", "cache_latents",
-                     "cache_text", "channels_last"), _COMPUTED),  # fmt: skip
+                     "cache_text", "channels_last"), _COMPUTED),
     "optimizer.learning_rate_is_deliberate": "it is a promise of the author; write it into the recipe",
     "seed": "the luckiest seed is no better for the next recipe; a seed is the same for all trials",
 }
@@ -100,7 +100,7 @@ class TrainingSearch(_Strict):
         trials: how many recipes are suggested, contradictory ones included.
         seed: of the suggestions.
         keep: how many of the best LoRAs go on; None: all that were judged.
-        search: where each key is searched, by its dotted name; in the file ``[training.search.optimizer.learning_rate]``.
+        search: where each key is searched, by its dotted name (``[training.search.optimizer.learning_rate]``).
     """
 
     recipe: str | None = Field(default=None, min_length=1)
@@ -226,7 +226,7 @@ def _refusal(key: str, entry: SearchedKey, values: Mapping[str, Any]) -> str | N
 
 
 def _complaint(values: Mapping[str, Any], parameters: Mapping[str, Any], key: str) -> tuple[str, bool] | None:
-    """Return what is wrong and whether all of it lies above the key, in keys that contradict each other; None: valid."""
+    """Return what is wrong, and whether it is keys that contradict each other and not the value; None: valid."""
     try:
         Recipe.model_validate(with_parameters(values, parameters))
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""A search over training parameters: suggest a recipe, train it, judge it on set A, and remember; set B is untouched."""
+"""A search over training parameters: suggest a recipe, train it, judge it on set A, remember; set B is untouched."""
 
 import tomllib
 from collections.abc import Callable, Mapping, Sequence
@@ -66,8 +66,8 @@ def run_training_search(
 ) -> TrainingSearchResult:  # fmt: skip
     """Run what is missing of a search, choose, draw it, and append what was done to the history.
 
-    Trials lie in ``artifacts/sweeps/IDENTITY``; the identity is that of all that a suggestion or a judgement depends on,
-    the number of trials aside, so that more of them go on from those that are done.
+    Trials lie in ``artifacts/sweeps/IDENTITY``; the identity is that of all that a suggestion or a judgement depends
+    on, the number of trials aside, so that more of them go on from those that are done.
 
     Args:
         search: the table ``[training]``.
@@ -185,8 +185,8 @@ class _Study:
         """Return the file of a judged trial; trained anew where somebody removed it."""
         path = self.train(self._recipe_file(str(trial.recipe))).path
         if hash_file(path) != trial.lora:
-            raise InputError(f"{path}: accepted the LoRA that trial {trial.number + 1} judged, got another; next: remove "
-                             f"{self.folder}")  # fmt: skip
+            raise InputError(f"{path}: accepted the LoRA that trial {trial.number + 1} judged, got another; next: "
+                             f"remove {self.folder}")  # fmt: skip
         return path
 
     def _trial(self, number: int, parameters: Mapping[str, Any]) -> Trial:
@@ -232,8 +232,8 @@ class _Study:
         failed = [trial for trial in trials if trial.state == "failed"]
         if 2 * len(failed) > self.search.trials:
             raise InputError(f"{where}: accepted a search in which half of all trials or more can be judged, got "
-                             f"{len(failed)} of {self.search.trials} failed, the last: {failed[-1].reason}; next: narrow "
-                             "[training.search]")  # fmt: skip
+                             f"{len(failed)} of {self.search.trials} failed, the last: {failed[-1].reason}; next: "
+                             "narrow [training.search]")  # fmt: skip
 
 
 def _is_of_the_recipe(error: InputError) -> bool:

@@ -46,7 +46,7 @@ class Trial:
 
     @property
     def value(self) -> float | None:
-        """What is maximised: likeness on set A, less 3 where a gate rules the LoRA out; None where nothing was judged."""
+        """What is maximised: likeness on set A, less 3 where a gate rules the LoRA out; None where not judged."""
         if self.candidate is None:
             return None
         return float(self.candidate["likeness"]) - (_RULED_OUT if self.candidate["ruled_out"] else 0.0)
