@@ -127,23 +127,22 @@ def test_killed_after_every_trial_and_amid_a_training_it_is_the_same_search(benc
     begun = set()
 
     def kill_the_first_time(recipe):
-        if recipe.rank not in begun:
-            begun.add(recipe.rank)
+        if ("rank", recipe.rank) not in begun:
+            begun.add(("rank", recipe.rank))
             raise KilledError
 
     def kill_behind(stage, done, total):
-        if stage == "trials" and done and done not in begun:
-            begun.add(done)
+        if stage == "trials" and done and ("trial", done) not in begun:
+            begun.add(("trial", done))
             raise KilledError
 
-    begun.clear()
     bench.asked.before, kills, resumed = kill_the_first_time, 0, None
     while resumed is None:
         try:
             resumed = bench.run(trials=9, progress=kill_behind)
         except KilledError:
             kills += 1
-    assert kills >= 9
+    assert kills == 9 + len(trained)
     assert facts(resumed.trials) == facts(whole.trials)
     assert bench.asked.trained == trained  # nothing twice
     assert bench.asked.sampled == sampled
