@@ -194,7 +194,8 @@ def _chosen(
     accepted = {name: (value,) if isinstance(value, str) else value for name, value in facts.items()}
     where = " AND ".join(f"{name} IN ({', '.join('?' * len(texts))})" for name, texts in accepted.items()) or "1"
     asked = f"SELECT * FROM rows WHERE {where} ORDER BY number DESC LIMIT ?"  # noqa: S608 - names of FACTS alone
-    return database.execute(asked, (*itertools.chain(*accepted.values()), -1 if last is None else last)).fetchall()[::-1]
+    texts = itertools.chain(*accepted.values())
+    return database.execute(asked, (*texts, -1 if last is None else last)).fetchall()[::-1]
 
 
 def _read(history: Path, file: BinaryIO, entry: sqlite3.Row) -> dict[str, Any]:

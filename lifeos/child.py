@@ -37,6 +37,10 @@ class ChildFailedError(InputError):
     """The child ended without a result; the message is its own reason, or says how it ended and what to do next."""
 
 
+class ChildLostError(ChildFailedError):
+    """The child was ended without a word of its own: by the system, by somebody, or at its limit."""
+
+
 def read_result(folder: Path) -> dict[str, Any] | None:
     """Return the result in a run folder, or None when there is none or its bytes are not what was written."""
     try:
@@ -96,7 +100,7 @@ def obtain(
         _raise_remembered(folder, attempt)
         reason = _describe(code, timeout_seconds, folder / LOG)
         _remember(folder, attempt, reason)
-        raise ChildFailedError(reason)
+        raise ChildLostError(reason)
 
 
 def child_main(

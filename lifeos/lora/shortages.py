@@ -18,6 +18,9 @@ _ADVISED = 6
 MEMORY_COMPLAINT = "accepted a recipe that fits into the memory of"
 """Stands in every message of exhausted memory: it comes from a child process, where only text crosses."""
 
+DISK_COMPLAINT = "accepted room for what training writes"
+"""Stands in every message of a full disk."""
+
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an exception says that the processor's or the GPU's memory ran out."""
@@ -73,7 +76,7 @@ def disk_told(folder: Path, run_folder: Path, kept: str | None = None) -> Iterat
             raise
         there = next(each for each in (folder, *folder.absolute().parents) if each.exists())
         free = f"{shutil.disk_usage(there).free / 2**20:.0f} MiB free"
-        raise InputError(f"{folder}: accepted room for what training writes, got {error.strerror or error} with {free} "
+        raise InputError(f"{folder}: {DISK_COMPLAINT}, got {error.strerror or error} with {free} "
                          f"({kept or _kept(run_folder)}); next: free some and run the same command again, it goes on "
                          "from where it was") from error
 

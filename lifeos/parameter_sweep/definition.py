@@ -3,9 +3,10 @@
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from lifeos.errors import InputError
+from lifeos.parameter_sweep.training_search import TrainingSearch
 from lifeos.settings import read_toml, validation_line
 
 LARGEST_GRID = 1_000
@@ -60,11 +61,25 @@ class Halving(_Strict):
 
 
 class Sweep(_Strict):
-    """A definition as written; ``halving`` None draws every prompt for every cell."""
+    """A definition as written.
+
+    Args:
+        name: for people.
+        grid: values of each dimension.
+        halving: who leaves early; None draws every prompt for every cell.
+        training: a search whose best LoRAs are those of the grid.
+    """
 
     name: Annotated[str, Field(min_length=1, max_length=80, pattern=r"^[^\x00-\x1f\x7f]+$")]
     grid: Grid
     halving: Halving | None = None
+    training: TrainingSearch | None = None
+
+    @model_validator(mode="after")
+    def _loras_come_from_one_place(self) -> "Sweep":
+        if self.training is not None and self.grid.lora is not None:
+            raise ValueError("[training] trains the LoRAs of the grid, so grid.lora must not be given beside it")
+        return self
 
 
 def load_sweep(path: Path) -> Sweep:

@@ -1,7 +1,7 @@
 """Who draws a sweep's images, by name; what an engine needs is imported when it is asked for."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from lifeos.errors import InputError
 
@@ -17,8 +17,8 @@ def engine_of(name: str, options: Mapping[str, str]) -> "RenderEngine":
 
     Args:
         name: one of ``ENGINES``.
-        options: of that engine, by name; ``local`` has none, ``ray`` has ``address`` (of a running cluster), ``cpus`` (an
-            actor, where there is no GPU) and ``images_a_shard``.
+        options: of that engine, by name; ``local`` has none, ``ray`` has ``address`` (of a running cluster), ``cpus``
+            (an actor, where there is no GPU) and ``images_a_shard``.
 
     Raises:
         InputError: another name, an option that the engine does not know, or one that it cannot use.
@@ -35,7 +35,9 @@ def engine_of(name: str, options: Mapping[str, str]) -> "RenderEngine":
         for option in options.keys() - {"address", *_RAY_NUMBERS}:
             raise InputError(f"--engine-option {option}: accepted address, {', '.join(_RAY_NUMBERS)} for --engine ray, "
                              f"got {option}; next: drop it")
-        numbers = {option: _count(option, options[option]) for option in _RAY_NUMBERS if option in options}
+        numbers: dict[str, Any] = {
+            option: _count(option, options[option]) for option in _RAY_NUMBERS if option in options
+        }
         return RayEngine(options.get("address"), **numbers)
     raise InputError(f"--engine: accepted {', '.join(ENGINES)}, got {name!r}; next: name one of them")
 

@@ -35,9 +35,9 @@ class LocalEngine:
                 continue
             there = len(set(of_task)) - len(own)
 
-            def watch(stage: str, done: int, _: int, there: int = there) -> None:
+            def watch(stage: str, done: int, _: int, there: int = there, begun: int = total - len(lacking)) -> None:
                 # The child counts what it found there, which this count holds already.
-                progress(stage, total - len(lacking) + max(0, done - there), total)
+                progress(stage, begun + max(0, done - there), total)
 
             made += self._sample(task.plan, task.base, task.lora, artifacts, watch).made
             lacking -= own

@@ -57,7 +57,9 @@ class PreparedSweep:
         return blocks_of(ids, len(ids) if self.sweep.halving is None else self.sweep.halving.block)
 
 
-def prepare_sweep(path: Path, inputs: "Inputs", engine: ModuleType, progress: Progress) -> PreparedSweep:
+def prepare_sweep(
+    path: Path, inputs: "Inputs", engine: ModuleType, progress: Progress, loras: Sequence[Path] = ()
+) -> PreparedSweep:
     """Read a definition and everything it depends on; nothing is drawn.
 
     Args:
@@ -65,6 +67,7 @@ def prepare_sweep(path: Path, inputs: "Inputs", engine: ModuleType, progress: Pr
         inputs: persona, policy and artifacts.
         engine: inspects files and opens the face models.
         progress: called with ("training images", done, total).
+        loras: files that a search trained for the grid; none where the definition names its own.
 
     Raises:
         InputError: as ``load_sweep``, ``plan_a``, ``cells_of`` and ``CandidateJudge.of_persona``.
@@ -73,6 +76,9 @@ def prepare_sweep(path: Path, inputs: "Inputs", engine: ModuleType, progress: Pr
     from lifeos.persona import load_persona
 
     sweep = load_sweep(path)
+    if loras:
+        grid = sweep.grid.model_copy(update={"lora": [str(lora.resolve()) for lora in loras]})
+        sweep = sweep.model_copy(update={"grid": grid})
     persona = load_persona(inputs.persona, inputs.project.root)
     plan = plan_a(persona)(persona.sampler.strength)
     cells = cells_of(sweep, path, inputs, persona, engine)
@@ -93,7 +99,7 @@ def run_sweep(
 ) -> SweepOutcome:
     """Draw what the store lacks, judge, choose, and append what was done to the history.
 
-    There is no state beside the image store: a sweep that was killed is walked again, and what is there is neither drawn
+    There is no state beside the image store: a killed sweep is walked again, and what is there is neither drawn
     nor measured again. A sweep that is recorded with this outcome already is not recorded twice.
 
     Args:
@@ -186,7 +192,8 @@ class _Walk:
 
 def _standing(outcome: CellOutcome) -> Standing:
     values = [image.likeness or 0.0 for image in outcome.images]
-    return Standing(cluster_means(values, [image.prompt for image in outcome.images]), bool(outcome.candidate.ruled_out))
+    prompts = [image.prompt for image in outcome.images]
+    return Standing(cluster_means(values, prompts), bool(outcome.candidate.ruled_out))
 
 
 def _reason(departure: Departure, block: int, blocks: int, outcome: CellOutcome) -> str:
@@ -202,7 +209,8 @@ def _content(
     front: Front,
 ) -> dict[str, Any]:  # fmt: skip
     return {
-        "schema": SWEEP_SCHEMA, "persona": prepared.persona.name, "kind": "parameter sweep", "of": len(cells), "set": "A",
+        "schema": SWEEP_SCHEMA, "persona": prepared.persona.name, "kind": "parameter sweep", "of": len(cells),
+        "set": "A",
         "sweep": prepared.identity, "name": prepared.sweep.name, "plan": prepared.plan.content_hash,
         "policy": hash_file(inputs.policy), "calibration": hash_file(prepared.persona.calibration),
         "optimism": found.optimism, "compared": list(front.compared), "left_out": dict(front.left_out),

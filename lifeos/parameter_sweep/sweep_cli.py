@@ -9,9 +9,14 @@ import typer
 from lifeos.cli_options import Artifacts, History, Json, Persona, Policy, print_table, utc_now
 
 if TYPE_CHECKING:
+    from types import ModuleType
+
     from lifeos.inputs import Inputs
     from lifeos.parameter_sweep.outcome import SweepOutcome
+    from lifeos.parameter_sweep.training_search import TrainingSearch
+    from lifeos.parameter_sweep.training_study import TrainingSearchResult
     from lifeos.persona import Persona as LoadedPersona
+    from lifeos.progress import Progress
 
 
 def parameter_sweep(
@@ -37,6 +42,7 @@ def parameter_sweep(
     from lifeos import engine as face_engine
     from lifeos.errors import InterruptedRunError
     from lifeos.inputs import read_inputs
+    from lifeos.parameter_sweep.definition import load_sweep
     from lifeos.parameter_sweep.engines import engine_of, parse_options
     from lifeos.parameter_sweep.page import write_page
     from lifeos.parameter_sweep.sweep import prepare_sweep, run_sweep
@@ -47,7 +53,10 @@ def parameter_sweep(
     watching: Any = nullcontext(lambda *_: None) if as_json else show_progress()
     try:
         with watching as progress:
-            prepared = prepare_sweep(definition, inputs, face_engine, progress)
+            search = load_sweep(definition).training
+            found = None if search is None else _search(search, inputs, definition, progress, face_engine)
+            loras = () if found is None else found.loras
+            prepared = prepare_sweep(definition, inputs, face_engine, progress, loras)
             outcome = run_sweep(prepared, inputs, time=utc_now(), progress=progress, rendering=rendering)
     except KeyboardInterrupt:
         raise InterruptedRunError(
@@ -59,8 +68,29 @@ def parameter_sweep(
                           "reused": outcome.rendering.reused, "seconds": round(outcome.rendering.seconds, 1),
                           "page": str(page)}, allow_nan=False))  # fmt: skip
     else:
+        if found is not None:
+            from lifeos.parameter_sweep.training_study import trial_lines
+
+            print("\n".join([*trial_lines(found), ""]))
         _show(outcome, page, prepared.persona, inputs)
     return 1 if outcome.chosen is None else 0
+
+
+def _search(
+    search: "TrainingSearch", inputs: "Inputs", definition: Path, progress: "Progress", engine: "ModuleType"
+) -> "TrainingSearchResult":
+    from lifeos.lora.sample_once import sample_once
+    from lifeos.measure import ImageToMeasure
+    from lifeos.parameter_sweep.training_study import run_training_search, train_in_child
+
+    def sample(plan: Any, base: Path, file: Path) -> list[ImageToMeasure]:
+        images = sample_once(plan, base, file, inputs.artifacts, progress).images
+        return [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in images]
+
+    return run_training_search(
+        search, inputs, definition, time=utc_now(), progress=progress, engine=engine,
+        train=train_in_child(inputs, progress), sample=sample,
+    )  # fmt: skip
 
 
 def _show(outcome: "SweepOutcome", page: Path, persona: "LoadedPersona", inputs: "Inputs") -> None:

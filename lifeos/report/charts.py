@@ -99,6 +99,20 @@ def dress(axes: Any) -> None:
     axes.yaxis.label.set_color(INK)
 
 
+def small_png(figure: "Figure", dots: int) -> bytes:
+    """Return a figure on white as PNG in 64 colours, a third of the bytes; ``dots`` an inch."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from PIL import Image
+
+    FigureCanvasAgg(figure)
+    figure.patch.set_alpha(1.0)
+    buffer, small = io.BytesIO(), io.BytesIO()
+    figure.savefig(buffer, format="png", dpi=dots, facecolor="white")
+    with Image.open(buffer) as image:
+        image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
+    return small.getvalue()
+
+
 def inline_svg(figure: "Figure", title: str) -> str:
     """Return a figure as an ``<svg>`` element for a page: ``INK`` becomes the page's own colour, ids are its own.
 

@@ -1,13 +1,12 @@
 """A training run as the judge saw it: likeness, skin and copying over its steps, loss and pace below."""
 
-import io
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from evals.atomic import write_bytes, write_text
-from lifeos.report.charts import CANDIDATE, CHAMPION, INK, LIMIT, dress, inline_svg
+from lifeos.report.charts import CANDIDATE, CHAMPION, INK, LIMIT, dress, inline_svg, small_png
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -65,7 +64,7 @@ def write_training_curve(
         persona=persona, points=points, limits=limits, chart=inline_svg(figure, "training curve")
     )
     write_text(folder / PAGE_NAME, page)
-    write_bytes(folder / PICTURE_NAME, _png(figure))
+    write_bytes(folder / PICTURE_NAME, small_png(figure, _DOTS))
 
 
 def draw_training_curve(
@@ -140,17 +139,3 @@ def _binned(log: "Sequence[LogEntry]") -> list[tuple[float, float]]:
     count = min(_LOSS_BINS, len(log))
     parts = [log[part * len(log) // count : (part + 1) * len(log) // count] for part in range(count)]
     return [(sum(e.step for e in part) / len(part), sum(e.loss for e in part) / len(part)) for part in parts]
-
-
-def _png(figure: "Figure") -> bytes:
-    """The same figure on white, in 64 colours: a third of the bytes."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from PIL import Image
-
-    FigureCanvasAgg(figure)
-    figure.patch.set_alpha(1.0)
-    buffer, small = io.BytesIO(), io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=_DOTS, facecolor="white")
-    with Image.open(buffer) as image:
-        image.convert("RGB").quantize(64, dither=Image.Dither.NONE).save(small, format="PNG", optimize=True)
-    return small.getvalue()

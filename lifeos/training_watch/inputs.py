@@ -65,21 +65,13 @@ def watch_identity(recipe: "Recipe", inputs: WatchInputs) -> str | None:
     Raises:
         InputError: the persona cannot be read, is not the one that the recipe trains, or has no calibration or set A.
     """
-    from lifeos.lora.families import base_hash
     from lifeos.measure import face_models_hash
     from lifeos.persona import load_persona
 
     if recipe.sample_every is None:
         return None
     persona = load_persona(inputs.persona, inputs.root)
-    # A folder is like itself without its gigabytes being read.
-    bases = ("the same", "the same") if recipe.base.resolve() == persona.base.resolve() else (
-        base_hash(recipe.base), base_hash(persona.base))  # fmt: skip
-    pairs = {"trigger": (recipe.trigger, persona.trigger), "family": (recipe.family, persona.family), "base": bases}
-    for name, (wanted, got) in pairs.items():
-        if wanted != got:
-            raise InputError(f"--persona {persona.folder}: accepted the persona that the recipe trains, with {name} "
-                             f"{wanted!r}, got {got!r}; next: name that persona, or drop sample_every")  # fmt: skip
+    require_same_persona(recipe, persona, ", or drop sample_every")
     if not persona.calibration.is_file():
         raise InputError(f"{persona.calibration}: accepted a calibration to judge samples by, got none there; next: "
                          f"lifeos calibrate {persona.folder.name}")  # fmt: skip
@@ -89,6 +81,29 @@ def watch_identity(recipe: "Recipe", inputs: WatchInputs) -> str | None:
         "faces": face_models_hash(persona.face_backend, persona.face_folder),
         "training_images": hash_folder(persona.dataset),
     })  # fmt: skip
+
+
+def require_same_persona(recipe: "Recipe", persona: "Persona", otherwise: str = "") -> None:
+    """Refuse to judge a recipe's LoRA as another persona's.
+
+    Args:
+        recipe: loaded.
+        persona: whose judge it is.
+        otherwise: what else helps, behind the advice to name that persona.
+
+    Raises:
+        InputError: trigger, family or base differ, or a base cannot be read.
+    """
+    from lifeos.lora.families import base_hash
+
+    # A folder is like itself without its gigabytes being read.
+    bases = ("the same", "the same") if recipe.base.resolve() == persona.base.resolve() else (
+        base_hash(recipe.base), base_hash(persona.base))  # fmt: skip
+    pairs = {"trigger": (recipe.trigger, persona.trigger), "family": (recipe.family, persona.family), "base": bases}
+    for name, (wanted, got) in pairs.items():
+        if wanted != got:
+            raise InputError(f"--persona {persona.folder}: accepted the persona that the recipe trains, with {name} "
+                             f"{wanted!r}, got {got!r}; next: name that persona{otherwise}")  # fmt: skip
 
 
 def watch_request(recipe: "Recipe", inputs: WatchInputs, artifacts: Path) -> "WatchRequest | None":
