@@ -23,7 +23,7 @@ class Served:
     Args:
         pixels: ``uint8 [height, width, 3]`` of the size that was asked for.
         base_sha256: what the server says the SHA-256 of the checkpoint is; None where it does not say.
-        lora_hash: the first 12 or more hexadecimal digits of what it says the LoRA's hash is; None likewise.
+        lora_hash: the first 10 or more hexadecimal digits of what it says the LoRA's hash is; None likewise.
     """
 
     pixels: npt.NDArray[np.uint8]

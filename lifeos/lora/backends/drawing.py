@@ -14,7 +14,7 @@ from lifeos.lora.backends.equivalents import equivalent
 from lifeos.lora.backends.http import Connection
 from lifeos.lora.backends.image_server import A1111, COMFYUI, DIFFUSERS, ImageServer
 from lifeos.lora.backends.probes import Pixels, compare_answers, probe, require_shown
-from lifeos.lora.backends.provenance import compare_hashes, single_files
+from lifeos.lora.backends.provenance import compare_hashes, lora_hashes, single_files
 from lifeos.progress import Progress
 
 if TYPE_CHECKING:
@@ -54,13 +54,15 @@ def draw_on_server(
     # Every prompt before the first request: what would be refused in the end is refused now.
     for text in dict.fromkeys(image.request.prompt.text for image in lacking):
         backend.refuse(text)
+    # Once: a LoRA may have hundreds of MiB, and every image is compared.
+    known = frozenset() if lora is None else lora_hashes(lora)
     total = len({image.key for image in asked.images})
     progress("sampling", total - len(lacking), total)
     for number, image in enumerate(lacking):
         request = _request(image.request, lora)
         if number == 0:
             served, bare = probe(backend, request, connection.address)
-            hashes = compare_hashes(served, files, lora, connection.address)
+            hashes = compare_hashes(served, files, lora, known, connection.address)
             answers = None
             if server.known_answer or weight_bytes(asked.base) <= SMALL_BASE_BYTES:
                 def locally(strength: float) -> Pixels:
@@ -71,7 +73,7 @@ def draw_on_server(
             shown = {"base": _by(hashes.base, answers is not None), "lora": _by(hashes.lora, answers is not None)}
         else:
             served = backend.draw(request)
-            compare_hashes(served, files, lora, connection.address)
+            compare_hashes(served, files, lora, known, connection.address)
         facts = {**image_facts(asked, image), "backend": backend.name, "backend_version": backend.version,
                  "shown_by": shown if lora else {"base": shown["base"]}}  # fmt: skip
         store.put(image.key, encode_png(served.pixels), facts)

@@ -24,7 +24,7 @@ ANSWER_TOLERANCE = 4.0
 """Most that channels may differ in the mean, of 255, between a server's image and the same one drawn here.
 
 On random tiny bases (32 px, 4 and 20 steps, guidance 1 and 3) the denoiser in bfloat16 was up to .62 away, in float16
-.07, in float32 0 (1 of 255 at most); another LoRA of equal size from 12.2, another base from 40.1.
+.07, in float32 0 (1 of 255 at most); another LoRA of equal size from 12.0, another base from 40.1.
 """
 EFFECT_SHARE = 0.25
 """And of what the LoRA changes in that image, at most this share: a LoRA of half the strength is further away."""

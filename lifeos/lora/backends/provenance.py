@@ -59,13 +59,16 @@ def lora_hashes(lora: Path) -> frozenset[str]:
     return frozenset({whole, data_hash(lora.read_bytes())})
 
 
-def compare_hashes(served: Served, files: tuple[SingleFile, ...], lora: Path | None, address: str) -> Evidence:
+def compare_hashes(
+    served: Served, files: tuple[SingleFile, ...], lora: Path | None, hashes: frozenset[str], address: str
+) -> Evidence:
     """Compare what a server says of its models with the files here.
 
     Args:
         served: an image that it drew with the LoRA, where there is one.
         files: what the base was converted from.
         lora: the LoRA; None for the base alone.
+        hashes: of the LoRA, as ``lora_hashes`` returned them.
         address: names the server.
 
     Raises:
@@ -81,7 +84,7 @@ def compare_hashes(served: Served, files: tuple[SingleFile, ...], lora: Path | N
         return Evidence(base, True)
     if served.lora_hash is None:
         return Evidence(base, False)
-    if not any(each.startswith(served.lora_hash) for each in lora_hashes(lora)):
+    if not any(each.startswith(served.lora_hash) for each in hashes):
         raise InputError(f"image server {address}: accepted a LoRA with the hash of {lora}, got {served.lora_hash}; "
                          f"next: copy {lora} to the server again")  # fmt: skip
     return Evidence(base, True)
