@@ -18,8 +18,8 @@ _FINISHED = "finished"
 def random_base(size: Size, folder: Path) -> Path:
     """Return a random SDXL base in ``folder``, written there first unless it lies there whole.
 
-    ``tiny`` is that of the tests. ``full`` has the published architecture (``lifeos/pods/vram/bases/sdxl.toml``), 6.9 GB
-    in float16; ``small`` the same with every width divided by 8, for pictures of 256 pixels. Both read 77 tokens.
+    ``tiny`` is that of the tests. ``full`` has the published architecture (``lifeos/pods/vram/bases/sdxl.toml``), 6.9 GB in
+    float16; ``small`` the same with every width divided by 8, for pictures of 256 pixels. Both read 77 tokens.
     """
     folder = Path(folder)
     if (folder / _FINISHED).is_file():
@@ -84,9 +84,8 @@ def _write(folder: Path, parts: dict[str, dict[str, Any]]) -> None:
             (CLIPTextModel, "text_encoder", tokenizers[0]),
             (CLIPTextModelWithProjection, "text_encoder_2", tokenizers[1]),
         ):
-            config = CLIPTextConfig(**parts[name], bos_token_id=tokenizer.bos_token_id,
-                                    eos_token_id=tokenizer.eos_token_id, pad_token_id=tokenizer.pad_token_id)  # fmt: skip
-            encoders.append(kind(config).half())
+            ids = {f"{token}_token_id": getattr(tokenizer, f"{token}_token_id") for token in ("bos", "eos", "pad")}
+            encoders.append(kind(CLIPTextConfig(**parts[name], **ids)).half())
     pipeline = StableDiffusionXLPipeline(
         vae=vae, text_encoder=encoders[0], tokenizer=tokenizers[0], text_encoder_2=encoders[1],
         tokenizer_2=tokenizers[1], unet=unet, scheduler=EulerDiscreteScheduler(**parts["scheduler"]))  # fmt: skip

@@ -48,7 +48,8 @@ def jobs(work: Work) -> list[Job]:
                           number, length) for side in sides]  # fmt: skip
         for dtype in work.sampling_dtypes:
             found += [Job(f"sample-{side}-{number}-{dtype}", "sample", side, number, dtype=dtype) for side in sides]
-    return [*found, Job("profile", "profile", "ours", 0)]
+    return [*found, Job("profile-train", "profile", "ours", 0),
+            Job("profile-sample", "profile", "ours", 0, dtype=work.sampling_dtypes[0])]  # fmt: skip
 
 
 def obstacle(work: Work, script: Path | None, part: Part) -> str | None:
@@ -81,7 +82,7 @@ def run_missing(
     Args:
         work: what is compared.
         script: diffusers' training script; None for none.
-        folder: for the base, pictures and everything that runs write.
+        folder: for the base, pictures and everything that runs write; absolute, as ``script`` is.
         root: of this checkout.
         records: where each run is kept; one that failed is kept too, with its reason.
         parts: which parts.
@@ -107,7 +108,7 @@ def run_missing(
         try:
             # The base is written once, and no run is asked to take as long.
             begun = time.monotonic()
-            record = _run(work, script, base, folder, place, root, job)
+            record = _run(work, script, base, folder, place, root, records, job)
         except (subprocess.SubprocessError, OSError) as error:
             record = {"failed": f"{type(error).__name__}: {error}"}
         records.write(job.name, record)
@@ -117,19 +118,18 @@ def run_missing(
 
 
 def _run(
-    work: Work, script: Path | None, base: Path, folder: Path, place: Path, root: Path, job: Job
+    work: Work, script: Path | None, base: Path, folder: Path, place: Path, root: Path, records: Records, job: Job
 ) -> dict[str, Any]:
     log, answer = place / "log.txt", place / "answer.json"
     if job.part == "train-theirs":
         _, pictures = write_pictures(work, folder / f"pictures-{work.size}")
         arguments = script_arguments(work, base, pictures, place / "out", job.length)
         command = [sys.executable, str(script), *arguments]
-        # In a folder of its own: what the script imports is what is installed, not this checkout.
         return watched(command, place, work.threads, log, TIMEOUT_SECONDS).to_json()
-    if job.part in ("train-ours", "profile"):
+    if not job.dtype:
         captioned, _ = write_pictures(work, folder / f"pictures-{work.size}")
         recipe = place / "recipe.toml"
-        recipe.write_text(recipe_toml(recipe_values(work, base.absolute(), captioned.absolute(), job.length)),
+        recipe.write_text(recipe_toml(recipe_values(work, base, captioned, job.length)),
                           encoding="utf-8")  # fmt: skip
         command = [sys.executable, "-m", "lifeos", "retrain-lora", str(recipe), "-o", str(place / "lora.safetensors"),
                    "--artifacts", str(place / "artifacts")]  # fmt: skip
@@ -137,20 +137,22 @@ def _run(
             command = _child("profile", place, {"recipe": str(recipe), "folder": str(place)})
         record = watched(command, root, work.threads, log, TIMEOUT_SECONDS).to_json()
         return {**record, **(_read(answer) if job.part == "profile" else {})}
+    profiled = job.part == "profile"
     lora = folder / f"lora-{work.size}.safetensors"
     if not lora.is_file():
         write_random_lora(base, work.rank, lora)
-    values = {"work": work.to_json(), "side": job.side, "dtype": job.dtype, "base": str(base.absolute()),
-              "lora": str(lora.absolute()), "folder": str(place.absolute())}  # fmt: skip
+    values = {"work": work.to_json(), "side": job.side, "dtype": job.dtype, "base": str(base), "lora": str(lora),
+              "folder": str(place), "profile": profiled}  # fmt: skip
     record = watched(_child("sampling", place, values), root, work.threads, log, TIMEOUT_SECONDS).to_json()
-    return {**record, **_read(answer), **_compared(place / "pixels.npy", folder / f"pixels-{job.dtype}", job)}
+    compared = {} if profiled else _compared(place / "pixels.npy", records.folder / f"pixels-{job.dtype}", job)
+    return {**record, **_read(answer), **compared}
 
 
 def _compared(pixels: Path, folder: Path, job: Job) -> dict[str, Any]:
     """Keep a side's pixels; returns how far they are from the other side's of this round where those are there."""
     import numpy as np
 
-    folder.mkdir(exist_ok=True)
+    folder.mkdir(parents=True, exist_ok=True)
     shutil.copyfile(pixels, folder / f"{job.side}-{job.round}.npy")
     other = folder / f"{'theirs' if job.side == 'ours' else 'ours'}-{job.round}.npy"
     return {"difference": difference(np.load(pixels), np.load(other))} if other.is_file() else {}
@@ -159,7 +161,7 @@ def _compared(pixels: Path, folder: Path, job: Job) -> dict[str, Any]:
 def _child(module: str, place: Path, values: dict[str, Any]) -> list[str]:
     path = place / "job.json"
     path.write_text(json.dumps(values), encoding="utf-8")
-    return [sys.executable, "-m", f"benchmarks.generation_speed.{module}", str(path.absolute())]
+    return [sys.executable, "-m", f"benchmarks.generation_speed.{module}", str(path)]
 
 
 def _read(path: Path) -> dict[str, Any]:

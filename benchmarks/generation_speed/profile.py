@@ -10,7 +10,7 @@ from typing import Any
 
 from benchmarks.generation_speed.stages import Stages
 
-REST = "the rest"
+LOAD, REST = "load", "the rest"
 
 
 def training_places() -> dict[tuple[Any, str], str]:
@@ -22,7 +22,7 @@ def training_places() -> dict[tuple[Any, str], str]:
 
     return {
         (train, "read_inputs"): "hash base and pictures",
-        (StableDiffusionXL, "load"): "load",
+        (StableDiffusionXL, "load"): LOAD,
         (conditioning, "encode_views"): "encode latents",
         (StableDiffusionXL, "encode_text"): "encode text",
         (train, "_prepare"): "add LoRA, to the device",
@@ -42,10 +42,10 @@ def sampling_places() -> dict[tuple[Any, str], str]:
     from lifeos.lora.store import ImageStore
 
     return {
-        (sample, "base_hash"): "hash base",
-        (StableDiffusionXL, "load"): "load",
-        (denoise, "fuse_lora"): "load",
-        (StableDiffusionXL, "prepare_sampling"): "load",
+        (sample, "base_hash"): LOAD,
+        (StableDiffusionXL, "load"): LOAD,
+        (denoise, "fuse_lora"): LOAD,
+        (StableDiffusionXL, "prepare_sampling"): LOAD,
         (StableDiffusionXL, "encode_text"): "encode text",
         (StableDiffusionXL, "predict"): "denoise",
         (StableDiffusionXL, "decode_latents"): "decode",
@@ -72,7 +72,7 @@ def _main(job: dict[str, Any]) -> None:
         train_lora(recipe, folder / "lora.safetensors", folder / "run")
     from evals.atomic import write_json
 
-    write_json(folder / "answer.json", {"stages": stages.seconds})
+    write_json(folder / "answer.json", stages.to_json())
 
 
 if __name__ == "__main__":

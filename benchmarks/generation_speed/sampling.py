@@ -9,12 +9,14 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from benchmarks.generation_speed.profile import LOAD, sampling_places
 from benchmarks.generation_speed.stages import Stages
 from benchmarks.generation_speed.work import Work, sampled
 from lifeos.lora.sample_plan import ImageRequest, PlannedPrompt, SamplePlan
 
-_B_DEVIATION = 0.05
 GUIDANCE = 5.0
+IMAGES = "images"
+_B_DEVIATION = 0.05
 
 
 def plan_of(work: Work, dtype: str) -> SamplePlan:
@@ -44,16 +46,17 @@ def write_random_lora(base: Path, rank: int, path: Path) -> Path:
     return path
 
 
-def draw_ours(work: Work, plan: SamplePlan, base: Path, lora: Path, folder: Path, stages: Stages) -> Any:
-    """Draw by ``sample_plan``; returns ``uint8 [n, height, width, 3]``."""
+def draw_ours(
+    work: Work, plan: SamplePlan, base: Path, lora: Path, folder: Path, stages: Stages, places: dict[Any, str]
+) -> Any:
+    """Draw by ``sample_plan``, stages counted in ``places``; returns ``uint8 [n, height, width, 3]``."""
     import numpy as np
 
-    from benchmarks.generation_speed.profile import sampling_places
     from evals.images import read_image
     from lifeos.lora.sample import sample_plan
     from lifeos.lora.store import ImageStore
 
-    with stages.of(sampling_places()), stages.stage("the rest"):
+    with stages.of(places), stages.stage(IMAGES):
         result = sample_plan(plan, base, lora, ImageStore(folder), batch_size=work.sampling_batch, threads=work.threads)
     return np.stack([read_image(image.path) for image in result.images])
 
@@ -67,7 +70,7 @@ def draw_theirs(plan: SamplePlan, base: Path, lora: Path, folder: Path, stages: 
     from lifeos.lora.denoise import initial_noise
 
     dtype = torch.bfloat16 if plan.dtype == "bfloat16" else torch.float32
-    with stages.stage("load"):
+    with stages.stage(LOAD):
         pipeline = StableDiffusionXLPipeline.from_pretrained(str(base), torch_dtype=dtype, local_files_only=True,
                                                              add_watermarker=False)  # fmt: skip
         pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config, timestep_spacing="trailing")
@@ -78,7 +81,7 @@ def draw_theirs(plan: SamplePlan, base: Path, lora: Path, folder: Path, stages: 
     shape = (pipeline.unet.config.in_channels, plan.height // reduction, plan.width // reduction)
     folder.mkdir(parents=True, exist_ok=True)
     pixels = []
-    with stages.stage("images"):
+    with stages.stage(IMAGES):
         for number, request in enumerate(plan.requests()):
             pixels.append(_one(pipeline, plan, request, shape, dtype, initial_noise))
             pixels[-1].save(folder / f"{number:04d}.png")
@@ -104,8 +107,12 @@ def _one(pipeline: Any, plan: SamplePlan, request: ImageRequest, shape: Any, dty
 
 
 def _main(job: dict[str, Any]) -> None:
+    # The libraries of both sides, before either looks at the clock: ours are imported within loading otherwise.
     import numpy as np
     import torch
+    from diffusers import AutoencoderKL, StableDiffusionXLPipeline, UNet2DConditionModel  # noqa: F401
+    from peft import LoraConfig  # noqa: F401
+    from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer  # noqa: F401
 
     from evals.atomic import write_json
     from lifeos.lora.families.component_files import quiet
@@ -116,11 +123,12 @@ def _main(job: dict[str, Any]) -> None:
     torch.set_num_threads(work.threads)
     stages = Stages(torch.cuda.synchronize if work.device == "cuda" else lambda: None)
     if job["side"] == "ours":
-        pixels = draw_ours(work, plan, base, lora, folder / "images", stages)
+        places = {place: name for place, name in sampling_places().items() if job["profile"] or name == LOAD}
+        pixels = draw_ours(work, plan, base, lora, folder / "images", stages, places)
     else:
         pixels = draw_theirs(plan, base, lora, folder / "images", stages)
     np.save(folder / "pixels.npy", pixels)
-    write_json(folder / "answer.json", {"images": len(pixels), "stages": stages.seconds})
+    write_json(folder / "answer.json", {"images": len(pixels), **stages.to_json()})
 
 
 if __name__ == "__main__":

@@ -14,28 +14,36 @@ class Stages:
 
     Args:
         synchronize: called before each look at the clock: ``torch.cuda.synchronize`` on a GPU.
-        seconds: stage -> seconds in it and in no stage within it.
+        seconds: stage -> wall time in it and in no stage within it.
+        processor: stage -> processor time of this process, likewise.
     """
 
     synchronize: Callable[[], object] = lambda: None
     seconds: dict[str, float] = field(default_factory=dict)
-    _inner: list[float] = field(default_factory=list)
+    processor: dict[str, float] = field(default_factory=dict)
+    _inner: list[tuple[float, float]] = field(default_factory=list)
 
     @contextlib.contextmanager
     def stage(self, name: str) -> Iterator[None]:
         """Count the block as a stage."""
         self.synchronize()
-        started = time.perf_counter()
-        self._inner.append(0.0)
+        started, used = time.perf_counter(), time.process_time()
+        self._inner.append((0.0, 0.0))
         try:
             yield
         finally:
             self.synchronize()
-            elapsed = time.perf_counter() - started
-            own = elapsed - self._inner.pop()
-            self.seconds[name] = self.seconds.get(name, 0.0) + own
+            elapsed, worked = time.perf_counter() - started, time.process_time() - used
+            inner, inner_worked = self._inner.pop()
+            self.seconds[name] = self.seconds.get(name, 0.0) + elapsed - inner
+            self.processor[name] = self.processor.get(name, 0.0) + worked - inner_worked
             if self._inner:
-                self._inner[-1] += elapsed
+                outer, outer_worked = self._inner[-1]
+                self._inner[-1] = (outer + elapsed, outer_worked + worked)
+
+    def to_json(self) -> dict[str, dict[str, float]]:
+        """Return both as JSON values."""
+        return {"stages": self.seconds, "processor_stages": self.processor}
 
     @contextlib.contextmanager
     def of(self, places: dict[tuple[Any, str], str]) -> Iterator[None]:
