@@ -73,7 +73,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--script", type=Path, metavar="FILE",
                         help="diffusers' examples/dreambooth/train_dreambooth_lora_sdxl.py")  # fmt: skip
     parser.add_argument("--part", default="all", metavar="PART",
-                        help="all, train, train-ours, train-theirs, sample, profile, or table: runs nothing")  # fmt: skip
+                        help="all, train, train-ours, train-theirs, sample, profile; table runs nothing")  # fmt: skip
     parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu", help="where (cpu)")
     parser.add_argument("--size", choices=SIZES, help="of the random base (full on cuda, small on cpu)")
     parser.add_argument("--work", type=Path, default=Path("artifacts") / "generation-speed", metavar="FOLDER",

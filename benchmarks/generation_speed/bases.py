@@ -18,8 +18,8 @@ _FINISHED = "finished"
 def random_base(size: Size, folder: Path) -> Path:
     """Return a random SDXL base in ``folder``, written there first unless it lies there whole.
 
-    ``tiny`` is that of the tests. ``full`` has the published architecture (``lifeos/pods/vram/bases/sdxl.toml``), 6.9 GB in
-    float16; ``small`` the same with every width divided by 8, for pictures of 256 pixels. Both read 77 tokens.
+    ``tiny`` is that of the tests. ``full`` has the published architecture (``lifeos/pods/vram/bases/sdxl.toml``), 6.9
+    GB in float16; ``small`` the same with every width divided by 8, for pictures of 256 pixels. Both read 77 tokens.
     """
     folder = Path(folder)
     if (folder / _FINISHED).is_file():

@@ -53,8 +53,8 @@ def training_lines(work: Work, found: Found, obstacle: Obstacle) -> list[Line]:
     step = {side: steady(work, [run["seconds"] for run in runs[side, "short"]], whole[side]) for side in whole}
     used_step = {side: steady(work, [run["processor_seconds"] for run in runs[side, "short"]], of_side)
                  for side, of_side in used.items()}  # fmt: skip
-    note = (f"{work.rounds} rounds in turn of {images} images each, start of the process to its end, caching and saving "
-            f"included; rank {work.rank}, batch {work.batch_size} x {work.accumulation}, {work.dtype}, "
+    note = (f"{work.rounds} rounds in turn of {images} images each, start of the process to its end, caching and "
+            f"saving included; rank {work.rank}, batch {work.batch_size} x {work.accumulation}, {work.dtype}, "
             f"{work.resolution} pixels, checkpointing {'on' if work.checkpointing else 'off'} both ways")  # fmt: skip
     lines = [_ratio(TRAINING, _TRAINING, whole, TRAINING_AIM, note),
              _ratio(TRAINING, "  the same in processor time", used, None, "of all threads and processes")]  # fmt: skip
