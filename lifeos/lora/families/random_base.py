@@ -39,7 +39,7 @@ def write_stable_diffusion(folder: Path, seed: int, text_width: int = 16) -> Pat
     from diffusers import StableDiffusionPipeline
 
     with _seeded(seed):
-        tokenizer = _tokenizer()
+        tokenizer = clip_tokenizer()
         pipeline = StableDiffusionPipeline(
             vae=_autoencoder(8), text_encoder=_clip(tokenizer, text_width), tokenizer=tokenizer,
             unet=_unet(cross_attention_dim=text_width), scheduler=_noise_schedule("v_prediction"),
@@ -52,7 +52,7 @@ def write_stable_diffusion_15(folder: Path, seed: int) -> Path:
     from diffusers import StableDiffusionPipeline
 
     with _seeded(seed):
-        tokenizer = _tokenizer()
+        tokenizer = clip_tokenizer()
         pipeline = StableDiffusionPipeline(
             vae=_autoencoder(4), text_encoder=_clip(tokenizer, 16), tokenizer=tokenizer,
             unet=_unet(channels=4, cross_attention_dim=16), scheduler=_noise_schedule("epsilon"),
@@ -65,7 +65,7 @@ def write_stable_diffusion_xl(folder: Path, seed: int) -> Path:
     from diffusers import StableDiffusionXLPipeline
 
     with _seeded(seed):
-        tokenizers = _tokenizer(), _tokenizer()
+        tokenizers = clip_tokenizer(), clip_tokenizer()
         unet = _unet(channels=4, cross_attention_dim=40, addition_embed_type="text_time", addition_time_embed_dim=4,
                      projection_class_embeddings_input_dim=4 * 6 + 16, use_linear_projection=True)
         pipeline = StableDiffusionXLPipeline(
@@ -80,7 +80,7 @@ def write_stable_diffusion_3(folder: Path, seed: int, with_t5: bool = True) -> P
     from diffusers import FlowMatchEulerDiscreteScheduler, SD3Transformer2DModel, StableDiffusion3Pipeline
 
     with _seeded(seed):
-        tokenizers = _tokenizer(), _tokenizer()
+        tokenizers = clip_tokenizer(), clip_tokenizer()
         transformer = SD3Transformer2DModel(
             sample_size=8, patch_size=2, in_channels=8, out_channels=8, num_layers=2, attention_head_dim=8,
             num_attention_heads=2, caption_projection_dim=16, joint_attention_dim=48, pooled_projection_dim=32,
@@ -99,7 +99,7 @@ def write_flux(folder: Path, seed: int, guidance_embeds: bool = True) -> Path:
     from diffusers import FlowMatchEulerDiscreteScheduler, FluxPipeline, FluxTransformer2DModel
 
     with _seeded(seed):
-        tokenizer = _tokenizer()
+        tokenizer = clip_tokenizer()
         transformer = FluxTransformer2DModel(
             patch_size=1, in_channels=32, num_layers=2, num_single_layers=2, attention_head_dim=16,
             num_attention_heads=2, joint_attention_dim=48, pooled_projection_dim=16, guidance_embeds=guidance_embeds,
@@ -189,7 +189,8 @@ def _noise_schedule(prediction_type: str) -> Any:
                          prediction_type=prediction_type, clip_sample=False, steps_offset=1)
 
 
-def _tokenizer() -> Any:
+def clip_tokenizer(tokens: int = CONTEXT) -> Any:
+    """Return a CLIP tokenizer that pads texts to ``tokens`` and knows ``CAPTION_WORDS``."""
     from transformers import CLIPTokenizer
 
     symbols = _byte_symbols()
@@ -205,7 +206,7 @@ def _tokenizer() -> Any:
             pieces[:2] = ["".join(pair)]
     vocabulary["<|startoftext|>"] = len(vocabulary)
     vocabulary["<|endoftext|>"] = len(vocabulary)
-    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=CONTEXT)
+    return CLIPTokenizer(vocab=vocabulary, merges=merges, model_max_length=tokens)
 
 
 def _byte_symbols() -> list[str]:
