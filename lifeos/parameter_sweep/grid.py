@@ -87,7 +87,8 @@ def cells_of(sweep: Sweep, path: Path, inputs: "Inputs", persona: "Persona", eng
         raise InputError(f"{path}: grid: accepted two cells or more, got one; next: add a value to a list of [grid]")
     if count > LARGEST_GRID or count * each > MOST_IMAGES:
         raise InputError(f"{path}: grid: accepted at most {LARGEST_GRID:,} cells and {MOST_IMAGES:,} images, "
-                         f"got {count:,} cells of {each:,} images ({count * each:,}); next: shorten the lists of [grid]")  # fmt: skip
+                         f"got {count:,} cells of {each:,} images ({count * each:,}); "
+                         "next: shorten the lists of [grid]")
     known = get_family(persona.family).samplers
     for sampler in samplers:
         if sampler not in known:

@@ -185,8 +185,10 @@ def test_each_obstacle_says_what_to_do(monkeypatch, tmp_path):
 
 def test_sides_take_turns_and_parts_are_words():
     order = [(job.side, job.round, job.length) for job in jobs(WORK) if job.part.startswith("train")]
-    assert order == [("ours", 0, "short"), ("theirs", 0, "short"), ("ours", 0, "long"), ("theirs", 0, "long"),
-                     ("theirs", 1, "short"), ("ours", 1, "short"), ("theirs", 1, "long"), ("ours", 1, "long")]  # fmt: skip
+    assert order == [
+        ("ours", 0, "short"), ("theirs", 0, "short"), ("ours", 0, "long"), ("theirs", 0, "long"),
+        ("theirs", 1, "short"), ("ours", 1, "short"), ("theirs", 1, "long"), ("ours", 1, "long"),
+    ]  # fmt: skip
     assert len({job.name for job in jobs(WORK)}) == len(jobs(WORK))
     assert chosen_parts("table") == ()
     assert {job.part for job in jobs(WORK)} == set(chosen_parts("all"))
