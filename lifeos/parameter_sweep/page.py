@@ -44,7 +44,9 @@ def page(outcome: SweepOutcome, folder: Path) -> str:
     )  # fmt: skip
 
 
-STATES = {"chosen": "★ chosen", "front": "● on the front", "stays": "all prompts", "out": "✗ ruled out", "left": "– left"}
+STATES = {
+    "chosen": "★ chosen", "front": "● on the front", "stays": "all prompts", "out": "✗ ruled out", "left": "– left",
+}  # fmt: skip
 
 
 def _state(outcome: SweepOutcome, place: int) -> str:

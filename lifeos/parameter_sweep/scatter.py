@@ -31,7 +31,8 @@ def draw_scatter(outcome: SweepOutcome) -> list[str]:
         front = [place for place in known if place in outcome.front.places]
         others = [place for place in known if place not in front and place not in out]
         _marks(axes, outcome, scale.name, out, "ruled out", {"marker": "x", "c": "#888888", "s": 26})
-        _marks(axes, outcome, scale.name, others, "all prompts", {"marker": "o", "facecolors": "none", "edgecolors": INK})
+        hollow = {"marker": "o", "facecolors": "none", "edgecolors": INK}
+        _marks(axes, outcome, scale.name, others, "all prompts", hollow)
         _marks(axes, outcome, scale.name, front, "on the front", {"marker": "o", "c": CANDIDATE})
         best = [place for place in known if place == outcome.chosen]
         _marks(axes, outcome, scale.name, best, "chosen", {"marker": "*", "c": CHAMPION, "s": 150, "edgecolors": INK})
