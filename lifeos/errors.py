@@ -1,4 +1,4 @@
-"""The errors the command line prints as one line; the first lives with the evals, which never import the toolchain."""
+"""The errors the command line prints as one line; the first lives with the evals, which import no toolchain."""
 
 from evals.errors import InputError
 

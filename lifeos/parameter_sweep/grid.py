@@ -86,14 +86,14 @@ def cells_of(sweep: Sweep, path: Path, inputs: "Inputs", persona: "Persona", eng
     if count < 2:
         raise InputError(f"{path}: grid: accepted two cells or more, got one; next: add a value to a list of [grid]")
     if count > LARGEST_GRID or count * each > MOST_IMAGES:
-        raise InputError(f"{path}: grid: accepted at most {LARGEST_GRID:,} cells and {MOST_IMAGES:,} images, "
-                         f"got {count:,} cells of {each:,} images ({count * each:,}); "
-                         "next: shorten the lists of [grid]")
+        raise InputError(f"{path}: grid: accepted at most {LARGEST_GRID:,} cells and {MOST_IMAGES:,} images, got "
+                         f"{count:,} cells of {each:,} images ({count * each:,}); next: shorten the lists of [grid]")
     known = get_family(persona.family).samplers
     for sampler in samplers:
         if sampler not in known:
-            raise InputError(f"{path}: grid.sampler: accepted {', '.join(known)}, got {sampler!r}; "
-                             f"next: edit {path.name}")
+            raise InputError(
+                f"{path}: grid.sampler: accepted {', '.join(known)}, got {sampler!r}; next: edit {path.name}"
+            )
     files = _lora_files(grid, path, inputs, persona)
     for file in files:
         for gate, verdict in engine.inspect(file.path, persona.base, persona.family).items():

@@ -33,16 +33,16 @@ class LocalEngine:
             own = lacking & set(of_task)
             if not own:
                 continue
-            there = len(set(of_task)) - len(own)
-
-            def watch(stage: str, done: int, _: int, there: int = there, begun: int = total - len(lacking)) -> None:
-                # The child counts what it found there, which this count holds already.
-                progress(stage, begun + max(0, done - there), total)
-
-            made += self._sample(task.plan, task.base, task.lora, artifacts, watch).made
+            # The child counts what it finds there, which this count holds already.
+            before = total - len(lacking) - (len(set(of_task)) - len(own))
+            made += self._sample(task.plan, task.base, task.lora, artifacts, _from(before, total, progress)).made
             lacking -= own
         progress("sampling", total, total)
         return Rendering(made, total - made, time.monotonic() - started)
+
+
+def _from(before: int, total: int, progress: Progress) -> Progress:
+    return lambda stage, done, _: progress(stage, before + done, total)
 
 
 def image_keys(tasks: Sequence[RenderTask]) -> list[list[str]]:

@@ -37,8 +37,8 @@ SCALES = (
 def scores_of(rows: Sequence[Mapping[str, Any]]) -> dict[str, float | None]:
     """Return the score of a cell on each scale: mean over prompts of the mean over seeds; None where no image has it.
 
-    Likeness is that of ``evals.selection``: a face that is missing counts as 0. On other scales an image without the
-    metric is left out; ``face_rate`` and ``skin_realism`` rule a cell out that has many of them.
+    Likeness is that of ``evals.selection``: a face that is missing counts as 0. On the other scales an image without
+    the metric is left out; ``face_rate`` and ``skin_realism`` rule a cell out that has many of them.
 
     Args:
         rows: image rows of one cell, at least one.

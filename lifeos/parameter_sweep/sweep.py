@@ -99,8 +99,8 @@ def run_sweep(
 ) -> SweepOutcome:
     """Draw what the store lacks, judge, choose, and append what was done to the history.
 
-    There is no state beside the image store: a killed sweep is walked again, and what is there is neither drawn
-    nor measured again. A sweep that is recorded with this outcome already is not recorded twice.
+    There is no state beside the image store: a sweep that was killed is walked again, and what is there is neither
+    drawn nor measured again. A sweep that is recorded with this outcome already is not recorded twice.
 
     Args:
         prepared: what is swept.
@@ -192,8 +192,8 @@ class _Walk:
 
 def _standing(outcome: CellOutcome) -> Standing:
     values = [image.likeness or 0.0 for image in outcome.images]
-    prompts = [image.prompt for image in outcome.images]
-    return Standing(cluster_means(values, prompts), bool(outcome.candidate.ruled_out))
+    means = cluster_means(values, [image.prompt for image in outcome.images])
+    return Standing(means, bool(outcome.candidate.ruled_out))
 
 
 def _reason(departure: Departure, block: int, blocks: int, outcome: CellOutcome) -> str:
@@ -210,8 +210,7 @@ def _content(
 ) -> dict[str, Any]:  # fmt: skip
     return {
         "schema": SWEEP_SCHEMA, "persona": prepared.persona.name, "kind": "parameter sweep", "of": len(cells),
-        "set": "A",
-        "sweep": prepared.identity, "name": prepared.sweep.name, "plan": prepared.plan.content_hash,
+        "set": "A", "sweep": prepared.identity, "name": prepared.sweep.name, "plan": prepared.plan.content_hash,
         "policy": hash_file(inputs.policy), "calibration": hash_file(prepared.persona.calibration),
         "optimism": found.optimism, "compared": list(front.compared), "left_out": dict(front.left_out),
         "candidates": [

@@ -21,7 +21,7 @@ def test_what_is_not_named_has_its_default(tmp_path):
     sweep = load(tmp_path, WHOLE)
     assert (sweep.grid.steps, sweep.grid.lora, sweep.grid.strength) == ([8, 16], None, None)
     assert (sweep.halving.block, sweep.halving.keep, sweep.halving.fewest) == (2, 0.5, 2)
-    assert load(tmp_path, WHOLE.split("[halving]", maxsplit=1)[0]).halving is None
+    assert load(tmp_path, WHOLE.partition("[halving]")[0]).halving is None
 
 
 @pytest.mark.parametrize(
@@ -53,8 +53,11 @@ def test_a_mistake_is_one_line_that_says_where(tmp_path, old, new, where):
     assert "; next: " in str(refused.value)
 
 
-@given(st.dictionaries(st.sampled_from(["lora", "strength", "guidance", "steps", "sampler", "size"]),
-                       st.lists(st.one_of(st.integers(-5, 2000), st.floats(), st.text(max_size=3)), max_size=4)))
+NAMES = st.sampled_from(["lora", "strength", "guidance", "steps", "sampler", "size"])
+VALUES = st.lists(st.one_of(st.integers(-5, 2000), st.floats(), st.text(max_size=3)), max_size=4)
+
+
+@given(st.dictionaries(NAMES, VALUES))
 def test_any_grid_is_read_or_refused_and_what_is_read_can_be_drawn(values):
     try:
         grid = Grid.model_validate(values)

@@ -38,9 +38,8 @@ def test_a_scorecard_says_among_how_many_cells(sweep, definition, inputs, lora):
 
 def test_the_worst_leave_after_each_block_and_keep_what_they_had(sweep, definition, rendering):
     outcome = sweep(definition(more=HALVING))
-    assert [cell.left and cell.left.block for cell in outcome.cells] == [1, 1, None, 1, 2, None] or [
-        cell.left and cell.left.block for cell in outcome.cells
-    ] == [1, 2, None, 1, 1, None]
+    # Noise and spread are equal at equal steps: at .8 and 1.0 the same pictures, of which the first stays.
+    assert [cell.left and cell.left.block for cell in outcome.cells] == [1, 2, None, 1, 1, None]
     gone = outcome.cells[0]
     assert "less alike than the last that stayed" in gone.left.reason
     assert [image.prompt for image in gone.images] == ["A00", "A00"]
@@ -59,22 +58,16 @@ def test_optimism_counts_the_cells_that_left(sweep, definition):
     assert halved.optimism == pytest.approx(1.26721 * sum(errors) / 2, rel=1e-4)  # expected largest of 6
 
 
-def test_a_ruined_strength_is_ruled_out_and_nothing_is_chosen_where_all_are(sweep, definition, inputs):
-    policy = inputs.policy.read_text(encoding="utf-8")
-    strict = inputs.artifacts.parent / "policy.toml"
-    assert "face_rate" in policy
-    strict.write_text(policy, encoding="utf-8")
+def test_a_ruined_strength_is_less_alike_and_where_all_copy_nothing_is_chosen(sweep, definition, inputs):
     outcome = sweep(definition("strength = [0.8, 1.8]\nsteps = [12]"))
     assert outcome.cells[1].candidate.likeness < 0.5 < outcome.cells[0].candidate.likeness
-    for path in (inputs.persona / "dataset").glob("*.png"):
-        path.unlink()
-    # A training image that is one of the pictures drawn: every cell copies it.
+    assert outcome.chosen == 0
+    # What was drawn becomes what was trained on: every cell copies it.
     for number, image in enumerate(outcome.cells[0].images):
-        (inputs.persona / "dataset" / f"{number}.png").write_bytes(image.path.read_bytes())
+        (inputs.persona / "dataset" / f"drawn {number}.png").write_bytes(image.path.read_bytes())
     copied = sweep(definition("strength = [0.8, 0.9]\nsteps = [12]"))
-    if copied.chosen is None:
-        assert copied.front.places == ()
-        assert all("copy_image" in cell.candidate.ruled_out for cell in copied.cells)
+    assert (copied.chosen, copied.row["chosen"], copied.front.places) == (None, None, ())
+    assert all("copy_image" in cell.candidate.ruled_out for cell in copied.cells)
 
 
 def test_a_killed_sweep_goes_on_and_draws_nothing_twice(sweep, definition, rendering, inputs):
