@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.comparison import Context, Pair, UnmeasuredError, in_turn
 from lifeos.errors import InputError
 from lifeos.lora.sample import PlannedImages, SampledImage, encode_png, planned_images
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
@@ -106,6 +107,23 @@ def over_nodes(tasks: Sequence[RenderTask], artifacts: Path, kills: Sequence[flo
     return {**facts, "seconds": rendering.seconds, "made": rendering.made, "images": len(wanted),
             "lost": sum(not store.has(key) for key in wanted), "doubled": sum(count > 1 for count in puts.values()),
             "foreign": len(set(puts) - wanted)}  # fmt: skip
+
+
+def sweep_pair(context: Context, number: int) -> Pair:
+    """Draw 2,000 images with the stand-in over the nodes, all of which live, and in one process.
+
+    Raises:
+        UnmeasuredError: an image was lost or put twice.
+    """
+    folder = context.folder / str(number)
+    folder.mkdir()
+    tasks = tasks_of(2_000, context.root / "models" / "tiny-base")
+    facts, alone = in_turn(
+        lambda: over_nodes(tasks, folder / "nodes", []), lambda: in_one_process(tasks, folder / "alone"), number
+    )
+    if facts["lost"] or facts["doubled"]:
+        raise UnmeasuredError(f"{facts['lost']} images lost, {facts['doubled']} put twice")
+    return Pair(facts["seconds"], alone, details={"images": facts["images"]})
 
 
 def main(arguments: Sequence[str]) -> int:
