@@ -9,7 +9,7 @@ from lifeos.lora.backends.image_server import BACKENDS, DIFFUSERS, ImageServer
 
 SAMPLING_REVISION = 1
 """Raised when a change of this code changes pixels of every family."""
-_T5_IN_16_BITS_REVISION = 2
+_READING_REVISION = 1
 BATCH_SIZE = 12
 """Images drawn at once unless the persona says otherwise; speed and memory only."""
 VaeDtype = Literal["float32", "bfloat16", "float16"]
@@ -145,7 +145,7 @@ def image_key(plan: SamplePlan, request: ImageRequest, base_hash: str, lora_hash
 def _revision(plan: SamplePlan) -> int:
     # Beside a denoiser in bfloat16 T5 was read in float32 once: those images alone are others now.
     reads_t5 = plan.family in ("sd3", "flux") and plan.dtype == "bfloat16"
-    return _T5_IN_16_BITS_REVISION if reads_t5 else SAMPLING_REVISION
+    return SAMPLING_REVISION + (_READING_REVISION if reads_t5 else 0)
 
 
 def _require(holds: bool, name: str, accepted: str, got: Any) -> None:

@@ -39,7 +39,8 @@ def scaffold(plan: PersonaPlan, training_images: int) -> dict[str, str]:
 def _persona(plan: PersonaPlan) -> str:
     width, height = plan.size
     family = get_family(plan.request.family)
-    own = {"name": family.samplers[0], "steps": _STEPS, "guidance": family.usual_guidance, "dtype": "auto"}
+    own = {"name": family.samplers[0], "steps": _STEPS, "guidance": family.usual_guidance, "dtype": "auto",
+           "vae_slicing": True}  # SDXL decodes twelve images at once in 50 GiB, predicted, and one after another in 9
     sampler = {**plan.demo.get("sampler", own), "width": width, "height": height}
     lines = [
         "# Made by lifeos new-persona. Every key is described in docs/personas.md.",

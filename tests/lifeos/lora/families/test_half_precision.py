@@ -125,6 +125,6 @@ def test_only_images_whose_t5_was_read_otherwise_have_other_keys(family, moves, 
         return [sample_plan_module.image_key(plan, plan.requests()[0], "b", None) for plan in plans]
 
     now = keys()
-    monkeypatch.setattr(sample_plan_module, "_T5_IN_16_BITS_REVISION", 1)
+    monkeypatch.setattr(sample_plan_module, "_READING_REVISION", 0)
     before = keys()
     assert [new != old for new, old in zip(now, before, strict=True)] == [False, moves]
