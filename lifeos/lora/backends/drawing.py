@@ -70,7 +70,8 @@ def draw_on_server(
 
                 answers = compare_answers(served.pixels, bare, request.strength, locally, connection.address)
             require_shown(hashes, answers, asked.base, lora, connection.address)
-            shown = {"base": _by(hashes.base, answers is not None), "lora": _by(hashes.lora, answers is not None)}
+            shown = {"base": _by(hashes.base, answers is not None),
+                     "lora": _by(hashes.lora, answers is not None and answers.lora)}  # fmt: skip
         else:
             served = backend.draw(request)
             compare_hashes(served, files, lora, known, connection.address)

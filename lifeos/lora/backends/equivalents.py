@@ -55,7 +55,7 @@ def equivalent(plan: "SamplePlan", base: Path) -> Equivalent:
         base: folder in diffusers' layout; configs are read.
 
     Raises:
-        InputError: sampler, number of steps, family or the base's schedule has no equivalent there.
+        InputError: sampler, number of steps, family, decoding or the base's schedule has no equivalent there.
     """
     from lifeos.lora.families.component_files import read_config
 
@@ -64,6 +64,10 @@ def equivalent(plan: "SamplePlan", base: Path) -> Equivalent:
         _refuse(plan, "a base of " + ", ".join(_FAMILIES), plan.family, 'backend = "diffusers" in persona.toml')
     if plan.sampler not in known:
         _refuse(plan, f"a sampler that it has too ({', '.join(known)})", plan.sampler, "change sampler.name")
+    if plan.vae_dtype != "float32" or plan.vae_tiling:
+        _refuse(plan, "vae_dtype float32 without vae_tiling: a server decodes as it was started",
+                f"{plan.vae_dtype}{' with vae_tiling' if plan.vae_tiling else ''}",
+                "drop vae_dtype and vae_tiling from the sampler")  # fmt: skip
     if not levels_agree(plan.steps):
         near = min((each for each in range(1, _LEVELS + 1) if levels_agree(each)), key=lambda n: abs(n - plan.steps))
         _refuse(plan, f"steps for which its noise levels are ours, such as {near}", str(plan.steps),

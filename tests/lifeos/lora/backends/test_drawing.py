@@ -150,6 +150,14 @@ def test_a_base_of_unknown_origin_and_comfyui_take_a_known_answer(
     assert sample_plan(asked, converted, lora, ImageStore(tmp_path), threads=1).made == 4
 
 
+def test_a_lora_too_weak_to_tell_is_shown_by_its_hash_alone(serve, make_plan, make_lora, converted, tmp_path):
+    weak, server, store = make_lora("anna.safetensors", size=0.03), serve("a1111"), ImageStore(tmp_path)
+    server.loras["anna"] = weak
+    result = sample_plan(make_plan(server, "a1111"), converted, weak, store, threads=1)
+    shown = store.facts(result.images[0].key)["shown_by"]
+    assert shown == {"base": ["sha256", "known answer"], "lora": ["sha256"]}
+
+
 def test_a_lora_too_weak_to_tell_is_not_shown_by_an_answer(serve, make_plan, make_lora, converted, tmp_path):
     weak = make_lora("anna.safetensors", size=0.03)
     server = serve("comfyui")
@@ -207,6 +215,8 @@ def test_models_that_the_server_does_not_list(serve, make_plan, make_lora, conve
 
 @pytest.mark.parametrize(("changes", "said"), [
     ({"sampler": "sde-dpmsolver++"}, "accepted a sampler that it has too"),
+    ({"vae_dtype": "bfloat16"}, "accepted vae_dtype float32 .* got bfloat16"),
+    ({"vae_tiling": True}, "got float32 with vae_tiling"),
     ({"steps": 7}, "accepted steps for which its noise levels are ours, such as 8"),
     ({"width": 36}, "size: accepted multiples of"),
     ({"family": "flux"}, "accepted a base of tiny_base, sd15, sdxl, got flux")])
