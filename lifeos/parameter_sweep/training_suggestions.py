@@ -33,7 +33,9 @@ def require_optuna() -> None:
                          "sweep")  # fmt: skip
 
 
-def suggest(search: TrainingSearch, trials: Sequence[Trial]) -> dict[str, Any]:
+def suggest(
+    search: TrainingSearch, trials: Sequence[Trial], startup: int = STARTUP_TRIALS
+) -> dict[str, Any]:
     """Return the value of each searched key for the trial behind ``trials``, by TPE (Bergstra et al. 2011).
 
     A trial that failed or contradicts itself counts as worse than any that was judged, so its surroundings are left.
@@ -41,12 +43,13 @@ def suggest(search: TrainingSearch, trials: Sequence[Trial]) -> dict[str, Any]:
     Args:
         search: keys and their ranges.
         trials: all before this one, in their order.
+        startup: how many are drawn at random first.
     """
     import optuna
 
     with _quiet():
         sampler = optuna.samplers.TPESampler(
-            seed=derived_seed(search.seed, "training search", len(trials)) % 2**32, n_startup_trials=STARTUP_TRIALS
+            seed=derived_seed(search.seed, "training search", len(trials)) % 2**32, n_startup_trials=startup
         )
         study = optuna.create_study(direction="maximize", sampler=sampler)
         space = {key: _distribution(key, entry) for key, entry in search.search.items()}
