@@ -22,7 +22,7 @@ class Line:
         benchmark: name of the benchmark, as the command line takes it.
         measure: what was measured.
         value: finite, in ``unit``; None when it was not measured, and then ``reason`` says why.
-        unit: ``s``, ``%``, ``x`` (a ratio of times) or ``images/s``.
+        unit: ``s``, ``%``, ``x`` (a ratio of times), ``images/s`` or ``levels`` (of 255).
         target: in ``unit``; None for a line that only informs.
         at_least: True when more is better; a value equal to the target meets it either way.
         reason: why there is no value; None when there is one.

@@ -2,6 +2,7 @@
 
 import copy
 import shutil
+import sys
 import warnings
 from pathlib import Path
 from typing import Any, Literal
@@ -22,7 +23,7 @@ def random_base(size: Size, folder: Path) -> Path:
     GB in float16; ``small`` the same with every width divided by 8, for pictures of 256 pixels. Both read 77 tokens.
     """
     folder = Path(folder)
-    if (folder / _FINISHED).is_file():
+    if is_whole(folder):
         return folder
     shutil.rmtree(folder, ignore_errors=True)
     if size == "tiny":
@@ -33,6 +34,11 @@ def random_base(size: Size, folder: Path) -> Path:
         _write(folder, configs(size))
     (folder / _FINISHED).touch()
     return folder
+
+
+def is_whole(folder: Path) -> bool:
+    """Return whether ``random_base`` wrote a base in ``folder`` to its end."""
+    return (folder / _FINISHED).is_file()
 
 
 def configs(size: Size) -> dict[str, dict[str, Any]]:
@@ -92,3 +98,7 @@ def _write(folder: Path, parts: dict[str, dict[str, Any]]) -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         pipeline.save_pretrained(str(folder), max_shard_size="5GB")
+
+
+if __name__ == "__main__":
+    random_base(next(size for size in SIZES if size == sys.argv[1]), Path(sys.argv[2]))

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Literal
 
-from benchmarks.generation_speed.bases import random_base
+from benchmarks.generation_speed.bases import is_whole
 from benchmarks.generation_speed.processes import watched
 from benchmarks.generation_speed.records import Records, gpu_name
 from benchmarks.generation_speed.sampling import difference, write_random_lora
@@ -101,12 +101,12 @@ def run_missing(
         if within_seconds is not None and begun - started + longest > within_seconds:
             return len(missing) - done
         tell(f"run {done + 1} of {len(missing)}: {job.name}")
-        base = random_base(work.size, folder / f"base-{work.size}")
         place = folder / "runs" / job.name
         shutil.rmtree(place, ignore_errors=True)
         place.mkdir(parents=True)
         try:
-            # The base is written once, and no run is asked to take as long.
+            base = _base(work, folder, root)
+            # The base is written once, and no run is expected to take as long.
             begun = time.monotonic()
             record = _run(work, script, base, folder, place, root, records, job)
         except (subprocess.SubprocessError, OSError) as error:
@@ -115,6 +115,16 @@ def run_missing(
         shutil.rmtree(place, ignore_errors=True)
         longest = max(longest, time.monotonic() - begun)
     return 0
+
+
+def _base(work: Work, folder: Path, root: Path) -> Path:
+    """Return the base, written by a process of its own: what draws it on a GPU keeps memory there until it ends."""
+    base = folder / f"base-{work.size}"
+    if not is_whole(base):
+        folder.mkdir(parents=True, exist_ok=True)
+        watched([sys.executable, "-m", "benchmarks.generation_speed.bases", work.size, str(base)], root, work.threads,
+                folder / "base.txt", TIMEOUT_SECONDS)  # fmt: skip
+    return base
 
 
 def _run(

@@ -71,7 +71,7 @@ def draw_theirs(plan: SamplePlan, base: Path, lora: Path, folder: Path, stages: 
 
     dtype = torch.bfloat16 if plan.dtype == "bfloat16" else torch.float32
     with stages.stage(LOAD):
-        pipeline = StableDiffusionXLPipeline.from_pretrained(str(base), torch_dtype=dtype, local_files_only=True,
+        pipeline = StableDiffusionXLPipeline.from_pretrained(str(base), dtype=dtype, local_files_only=True,
                                                              add_watermarker=False)  # fmt: skip
         pipeline.scheduler = EulerDiscreteScheduler.from_config(pipeline.scheduler.config, timestep_spacing="trailing")
         pipeline = pipeline.to(plan.device)

@@ -185,10 +185,8 @@ def test_each_obstacle_says_what_to_do(monkeypatch, tmp_path):
 
 def test_sides_take_turns_and_parts_are_words():
     order = [(job.side, job.round, job.length) for job in jobs(WORK) if job.part.startswith("train")]
-    assert order == [
-        ("ours", 0, "short"), ("theirs", 0, "short"), ("ours", 0, "long"), ("theirs", 0, "long"),
-        ("theirs", 1, "short"), ("ours", 1, "short"), ("theirs", 1, "long"), ("ours", 1, "long"),
-    ]  # fmt: skip
+    assert order == [(side, number, length) for number, sides in enumerate((("ours", "theirs"), ("theirs", "ours")))
+                     for length in ("short", "long") for side in sides]  # fmt: skip
     assert len({job.name for job in jobs(WORK)}) == len(jobs(WORK))
     assert chosen_parts("table") == ()
     assert {job.part for job in jobs(WORK)} == set(chosen_parts("all"))
@@ -207,7 +205,7 @@ def test_a_cut_comparison_goes_on_and_a_failure_is_kept(monkeypatch, tmp_path):
 
     monkeypatch.setattr(measure, "_run", run)
     monkeypatch.setattr(measure, "obstacle", lambda work, script, part: None)
-    monkeypatch.setattr(measure, "random_base", lambda size, folder: folder)
+    monkeypatch.setattr(measure, "_base", lambda work, folder, root: folder)
     clock = iter(range(0, 100_000, 10))
     monkeypatch.setattr(measure, "time", SimpleNamespace(monotonic=lambda: float(next(clock))))
     everything = [job.name for job in jobs(WORK)]
