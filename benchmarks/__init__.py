@@ -1,1 +1,1 @@
-"""How fast lifeos is, against the targets it set itself: ``python -m benchmarks [NAME ...]``; see README.md here."""
+"""lifeos against its targets and against alternatives: ``python -m benchmarks``; see README.md here."""

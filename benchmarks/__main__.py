@@ -1,121 +1,130 @@
-"""``python -m benchmarks [NAME ...] [--json FILE]``: run the benchmarks, print one table."""
+"""``python -m benchmarks [--only ID ...] [--quick]``: run the comparisons side by side, print one table, keep it."""
 
 import argparse
-import os
-import platform
+import json
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.batched_sampling import measure_batched
-from benchmarks.commands import measure_cheap, measure_help
-from benchmarks.fresh_clone import FRESH, UNCHANGED, measure_clone
-from benchmarks.metrics import measure_metrics
-from benchmarks.operations import measure_operations
-from benchmarks.overhead import measure_overhead
-from benchmarks.table import Line, all_met, format_table
-from evals.atomic import write_json
+from benchmarks.comparison import FEWEST_PAIRS, Comparison, Context, Outcome, all_met
+from benchmarks.machine import BUSY_LOAD, load_average, machine, machine_words
+from benchmarks.outcome_table import format_table, markdown_table
+from benchmarks.paired_runs import run_comparison
+from benchmarks.registry import COMPARISONS, chosen
+from benchmarks.results import append, record
 from lifeos.errors import InputError
-from lifeos.git import git_state
-from lifeos.processor import available_cores
 from lifeos.settings import load_project
 
-SCHEMA = "lifeos.benchmarks/1"
-NAMES = (FRESH, UNCHANGED, "help", "cheap", "operations", "overhead", "batched", "metrics")
-# A machine with this much to do besides is too busy to time anything on.
-BUSY_LOAD = 0.5
-BATCHED_IMAGES, METRICS_IMAGES = 24, 1000
+RESULTS = Path("benchmarks") / "results.jsonl"
+"""Below the artifacts folder."""
 
 
 def main(arguments: Sequence[str]) -> int:
     """Run what was asked for; 0: every target met, 1: one missed or not measured, 2: the command was wrong."""
     try:
-        return _run(_parser().parse_args(arguments))
+        options = _parser().parse_args(arguments)
+        return _list() if options.list else _run(options)
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    except KeyboardInterrupt:
-        return 130
-
-
-def chosen(names: Sequence[str]) -> list[str]:
-    """Return the benchmarks to run, each once, in the table's order; all of them when none is named.
-
-    Raises:
-        InputError: a name that is none.
-    """
-    unknown = [name for name in names if name not in NAMES]
-    if unknown:
-        raise InputError(f"benchmark: accepted {', '.join(NAMES)}, got {unknown[0]!r}; next: python -m benchmarks -h")
-    return [name for name in NAMES if not names or name in names]
 
 
 def _run(options: argparse.Namespace) -> int:
-    names, project = chosen(options.names), load_project()
-    for option, given in (("--rounds", options.rounds), ("--images", options.images)):
-        if given is not None and given < 1:
-            raise InputError(f"{option}: accepted 1 or more, got {given}; next: python -m benchmarks --help")
-    persona = options.persona or project.path("persona")
-    machine = _machine(project.root)
-    print(_machine_line(machine), file=sys.stderr, flush=True)
-    lines: list[Line] = []
-    clones = [name for name in names if name in (FRESH, UNCHANGED)]
-    for name in names:
-        print(f"benchmark {name} ...", file=sys.stderr, flush=True)
-        if name in clones:
-            if name == clones[0]:
-                lines += measure_clone(project.root, clones, packages_first=options.packages_first)
-        elif name == "help":
-            lines += measure_help(project.root)
-        elif name == "cheap":
-            lines += measure_cheap(project.root)
-        elif name == "operations":
-            lines += measure_operations(project.root)
-        elif name == "overhead":
-            lines += measure_overhead(project.root, persona, options.lora, options.rounds)
-        elif name == "batched":
-            lines += measure_batched(project.root, persona, options.rounds, options.images or BATCHED_IMAGES)
-        else:
-            lines += measure_metrics(project.root, persona, options.images or METRICS_IMAGES, options.rounds)
-    print(f"{_machine_line(machine)}\n\n{format_table(lines)}")
-    if options.json is not None:
-        write_json(options.json, {"schema": SCHEMA, "machine": machine, "lines": [line.to_json() for line in lines]})
-    return 0 if all_met(lines) else 1
+    comparisons, left_out = chosen([*options.names, *(options.only or [])], options.quick)
+    if not comparisons:
+        raise InputError(f"--quick: accepted a quick comparison, got {left_out[0].id}; next: leave --quick out")
+    for option, given, least in (("--runs", options.runs, FEWEST_PAIRS), ("--images", options.images, 1)):
+        if given is not None and given < least:
+            raise InputError(f"{option}: accepted {least} or more, got {given}; next: python -m benchmarks --help")
+    project = load_project()
+    checkout = (options.checkout or project.root).resolve()
+    if not (checkout / "lifeos" / "__main__.py").is_file():
+        raise InputError(f"--checkout: accepted a checkout of lifeos, got {checkout.name}; next: git worktree add")
+    here, before = machine(), load_average()
+    print(f"{machine_words(here)}, Python {here['python']}{_load_words(before)}", file=sys.stderr, flush=True)
+    with tempfile.TemporaryDirectory(prefix="lifeos benchmarks ", ignore_cleanup_errors=True) as folder:
+        context = Context(
+            root=project.root, checkout=checkout, persona=options.persona or project.path("persona"),
+            folder=Path(folder), lora=options.lora, script=options.script, images=options.images,
+            packages_first=options.packages_first,
+        )  # fmt: skip
+        outcomes, interrupted = _outcomes(comparisons, context, options.runs)
+    line = record(outcomes, context, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()), here, (before, load_average()))
+    results = options.results or project.path("artifacts") / RESULTS
+    append(results, line)
+    _show(options, outcomes, left_out, line)
+    if interrupted:
+        return 130
+    return 0 if all_met(outcomes) else 1
 
 
-def _machine(root: Path) -> dict[str, Any]:
-    git = git_state(root)
-    return {
-        "time": time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
-        "system": f"{platform.system()} {platform.machine()}",
-        "python": platform.python_version(),
-        "cores": available_cores(),
-        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-        "commit": git["git_commit"],
-        "dirty": git["git_dirty"],
-    }
+def _outcomes(
+    comparisons: Sequence[Comparison], context: Context, runs: int | None
+) -> tuple[list[Outcome], bool]:
+    """Run all; an interrupt keeps what was measured and says so of the rest."""
+    outcomes: list[Outcome] = []
+    try:
+        for comparison in comparisons:
+            outcomes.append(run_comparison(comparison, context, runs, _say))
+            if outcomes[-1].reason is not None:
+                _say(f"{comparison.id}: unmeasured: {outcomes[-1].reason}")
+    except KeyboardInterrupt:
+        left = comparisons[len(outcomes) :]
+        return [*outcomes, *(Outcome(each, (), "interrupted") for each in left)], True
+    return outcomes, False
 
 
-def _machine_line(machine: dict[str, Any]) -> str:
-    load = machine["load"]
-    busy = "" if load is None else f", load before {load:.1f}"
-    if load is not None and load > BUSY_LOAD:
-        busy += " (the machine is BUSY: do not quote these times)"
-    commit = str(machine["commit"] or "unknown")[:10] + (" with uncommitted changes" if machine["dirty"] else "")
-    return f"{machine['system']}, {machine['cores']} cores, Python {machine['python']}, commit {commit}{busy}"
+def _show(
+    options: argparse.Namespace, outcomes: Sequence[Outcome], left_out: Sequence[Comparison], line: dict[str, Any]
+) -> None:
+    if options.json:
+        print(json.dumps(line, sort_keys=True, allow_nan=False))
+    elif options.markdown:
+        print(markdown_table(outcomes))
+    else:
+        commit = str(line["commit"] or "unknown")[:10] + (" with uncommitted changes" if line["dirty"] else "")
+        print(f"{machine_words(line['machine'])}, Python {line['machine']['python']}, commit {commit}"
+              f"{_load_words(line['load']['before'])}\n\n{format_table(outcomes, left_out)}")  # fmt: skip
+
+
+def _load_words(load: float | None) -> str:
+    if load is None:
+        return ""
+    busy = " (the machine is BUSY: do not quote these times)" if load > BUSY_LOAD else ""
+    return f", load before {load:.2f}{busy}"
+
+
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
+
+
+def _list() -> int:
+    width = max(len(each.id) for each in COMPARISONS)
+    for each in COMPARISONS:
+        needs = f"  needs {', '.join(each.needs)}" if each.needs else ""
+        print(f"{each.id:<{width}}  {'quick' if each.is_quick else 'slow '}  {each.title}{needs}")
+    return 0
 
 
 def _parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Speed against the project's targets.")
-    parser.add_argument("names", nargs="*", metavar="NAME", help=f"which ones (default all): {', '.join(NAMES)}")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines as JSON too")
+    parser = argparse.ArgumentParser(prog="python -m benchmarks", description="Where the time goes, side by side.")
+    parser.add_argument("names", nargs="*", metavar="ID", help="as --only")
+    parser.add_argument("--only", nargs="+", metavar="ID", help="these comparisons, or groups of them (see --list)")
+    parser.add_argument("--quick", action="store_true", help="only what takes seconds")
+    parser.add_argument("--runs", type=int, metavar="N", help=f"pairs of each, {FEWEST_PAIRS} or more")
+    parser.add_argument("--results", type=Path, metavar="FILE",
+                        help=f"append the run here (artifacts/{RESULTS.as_posix()})")  # fmt: skip
+    parser.add_argument("--json", action="store_true", help="print the run as JSON in place of the table")
+    parser.add_argument("--markdown", action="store_true", help="print the table as Markdown")
+    parser.add_argument("--list", action="store_true", help="name every comparison and run none")
+    parser.add_argument("--checkout", type=Path, metavar="FOLDER", help="measure the commands of another checkout")
     parser.add_argument("--persona", type=Path, metavar="FOLDER", help="persona of overhead, batched and metrics")
     parser.add_argument("--lora", type=Path, metavar="FILE", help="LoRA of overhead (default: the recipe's)")
-    parser.add_argument("--rounds", type=int, default=2, metavar="N", help="rounds of those three (2)")
-    parser.add_argument("--images", type=int, metavar="N",
-                        help=f"images of batched ({BATCHED_IMAGES}) and of metrics ({METRICS_IMAGES})")  # fmt: skip
+    parser.add_argument("--script", type=Path, metavar="FILE", help="training script of diffusers' examples")
+    parser.add_argument("--images", type=int, metavar="N", help="images of batched (24) and of metrics (1000)")
     parser.add_argument("--packages-first", action="store_true",
                         help="fresh-clone: fill pip's cache first, so that downloads are not timed")  # fmt: skip
     return parser

@@ -1,52 +1,61 @@
-"""Commands of the front desk that people wait for: ``lifeos --help`` and ``pytest -m cheap``."""
+"""Commands of the front desk that people wait for, each as a whole process."""
 
-import statistics
+import os
 import subprocess
 import sys
 import time
 from collections.abc import Sequence
-from pathlib import Path
 
-from benchmarks.table import Line
+from benchmarks.comparison import Context, Pair, UnmeasuredError, in_turn
 from lifeos.child import child_environment
 
-HELP_TARGET_SECONDS = 0.3
-CHEAP_TARGET_SECONDS = 2.0
 _TIMEOUT_SECONDS = 300
+_NOTHING = ("-c", "pass")
+_ONE_TEST = "def test_nothing():\n    pass\n"
 
 
-def measure_help(root: Path, repetitions: int = 9) -> list[Line]:
-    """Time ``lifeos --help`` in the environment of this process."""
-    arguments = [sys.executable, "-m", "lifeos", "--help"]
-    return [command_line("help", "lifeos --help", arguments, root, repetitions, HELP_TARGET_SECONDS)]
+def help_pair(context: Context, number: int) -> Pair:
+    """Time ``lifeos --help`` against an interpreter that does nothing."""
+    return _pair(context, number, ("-m", "lifeos", "--help"), _NOTHING)
 
 
-def measure_cheap(root: Path, repetitions: int = 5) -> list[Line]:
-    """Time ``pytest -m cheap`` in the environment of this process."""
-    arguments = [sys.executable, "-m", "pytest", "-m", "cheap"]
-    return [command_line("cheap", "pytest -m cheap", arguments, root, repetitions, CHEAP_TARGET_SECONDS)]
+def cheap_pair(context: Context, number: int) -> Pair:
+    """Time ``pytest -m cheap`` against pytest with one empty test, with the settings of the same ``pytest.ini``."""
+    test = context.folder / "test_nothing.py"
+    test.write_text(_ONE_TEST, encoding="utf-8")
+    empty = ("-m", "pytest", f"--config-file={context.checkout / 'pytest.ini'}", str(test))
+    return _pair(context, number, ("-m", "pytest", "-m", "cheap"), empty)
 
 
-def command_line(
-    benchmark: str, measure: str, arguments: Sequence[str], root: Path, repetitions: int, target: float
-) -> Line:  # fmt: skip
-    """Time a command as a whole process: the median of some runs after one that is not counted."""
-    seconds = []
-    # One run more than is counted: the first may write byte code and the gates' caches.
-    for _ in range(repetitions + 1):
-        started = time.perf_counter()
-        try:
-            done = subprocess.run(arguments, cwd=root, env=child_environment(), capture_output=True, check=False,
-                                  timeout=_TIMEOUT_SECONDS)  # fmt: skip
-        except subprocess.TimeoutExpired:
-            return Line(benchmark, measure, None, "s", target, reason=f"ran past {_TIMEOUT_SECONDS} s")
-        seconds.append(time.perf_counter() - started)
-        if done.returncode != 0:
-            # What fails early is quick for the wrong reason.
-            last = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace").strip().splitlines()[-1:]
-            reason = f"it ended with status {done.returncode}: {' '.join(last)[:200]}"
-            return Line(benchmark, measure, None, "s", target, reason=reason)
-    first, counted = seconds[0], seconds[1:]
-    note = (f"median of {repetitions} runs, {min(counted):.2f} to {max(counted):.2f} s; "
-            f"the first, not counted, took {first:.2f} s")  # fmt: skip
-    return Line(benchmark, measure, statistics.median(counted), "s", target, note=note)
+def preflight_pair(context: Context, number: int) -> Pair:
+    """Time ``lifeos preflight`` against an interpreter that does nothing; counts only when every guardrail passes."""
+    return _pair(context, number, ("-m", "lifeos", "preflight"), _NOTHING)
+
+
+def status_pair(context: Context, number: int) -> Pair:
+    """Time ``lifeos status`` against an interpreter that does nothing."""
+    return _pair(context, number, ("-m", "lifeos", "status"), _NOTHING)
+
+
+def command_seconds(context: Context, arguments: Sequence[str]) -> float:
+    """Return the wall time of ``python ARGUMENTS`` in the measured checkout.
+
+    Raises:
+        UnmeasuredError: it ended with a status other than 0: what fails early is quick for the wrong reason.
+        subprocess.TimeoutExpired: it ran past 300 s.
+    """
+    environment = child_environment() | {"PYTHONPATH": str(context.checkout)}
+    # All cores, as for any child here, unless the caller said that other work shares the machine.
+    environment |= {name: value for name, value in os.environ.items() if name == "OMP_NUM_THREADS"}
+    started = time.perf_counter()
+    done = subprocess.run([sys.executable, *arguments], cwd=context.checkout, env=environment, capture_output=True,
+                          check=False, timeout=_TIMEOUT_SECONDS)  # fmt: skip
+    seconds = time.perf_counter() - started
+    if done.returncode != 0:
+        last = (done.stdout + b"\n" + done.stderr).decode("utf-8", "replace").strip().splitlines()[-1:]
+        raise UnmeasuredError(f"{' '.join(arguments[:3])} ended with status {done.returncode}: {' '.join(last)}")
+    return seconds
+
+
+def _pair(context: Context, number: int, ours: Sequence[str], alternative: Sequence[str]) -> Pair:
+    return Pair(*in_turn(lambda: command_seconds(context, ours), lambda: command_seconds(context, alternative), number))

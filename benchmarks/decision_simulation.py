@@ -72,8 +72,7 @@ def simulate(runs: int = RUNS, seed: int = SEED) -> dict[str, Any]:
             _power(named, size, max(1, runs // 10), seed + 3 + number) for number, size in enumerate(PUBLISHED)
         ],
         "early_stop": [
-            _stopping(name, model, max(1, runs // 40), seed + 20 + number)
-            for number, (name, model) in enumerate(_MODELS.items())
+            stopping(name, max(1, runs // 40), seed + 20 + number) for number, name in enumerate(_MODELS)
         ],
     }
 
@@ -153,10 +152,15 @@ _MODELS: dict[str, Callable[[np.random.Generator], np.ndarray[Any, Any]]] = {
 }
 
 
-def _stopping(
-    name: str, model: Callable[[np.random.Generator], np.ndarray[Any, Any]], runs: int, seed: int
-) -> dict[str, Any]:
-    """Draw whole plans, look after each block as a release does, and count images; a plan that passes must go on."""
+def stopping(name: str, runs: int, seed: int) -> dict[str, Any]:
+    """Draw whole plans, look after each block as a release does, and count images; a plan that passes must go on.
+
+    Args:
+        name: kind of LoRA, a key of ``_MODELS``.
+        runs: plans.
+        seed: of everything drawn.
+    """
+    model = _MODELS[name]
     policy, generator = load_policy(), np.random.default_rng(seed)
     sequential = policy.sequential
     assert sequential is not None

@@ -5,51 +5,120 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Collection
+from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 
+from benchmarks.comparison import Context, Pair, UnmeasuredError
 from benchmarks.gate_command import GateCommand, run_gate_command
 from benchmarks.readiness import missing_parts
-from benchmarks.table import Line
 from bootstrap import MARKER
 from lifeos.errors import InputError
 from lifeos.settings import load_project
 
-FRESH, UNCHANGED = "fresh-clone", "unchanged"
-# In this order in the table; what a clone takes in all, then its parts.
-TARGET_SECONDS = {"in all": 360.0, "environment": 90.0, "training": 120.0, "sampling": 90.0, "the rest": 60.0}
-UNCHANGED_TARGET_SECONDS = 6.0
 _STEPS = {"training": "train", "sampling": "sample"}
 _GIT_SECONDS = 300
 # What would lead the clone's commands to this checkout, or pin what a fresh shell does not pin.
 _LEFT_OUT = ("PYTHONPATH", "VIRTUAL_ENV", "OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
-def measure_clone(root: Path, names: Collection[str], *, packages_first: bool = False) -> list[Line]:
-    """Clone the checkout's commit into a temporary folder with a space in its name and judge the demo persona there.
+@dataclass(frozen=True)
+class CloneRun:
+    """Both commands in one clone.
 
     Args:
-        root: of this checkout; only what is committed is measured.
-        names: which of ``FRESH`` and ``UNCHANGED`` to give lines for; the second needs the first run anyway.
-        packages_first: make the environment once and throw it away before the clock starts, so that pip finds every
-            package in its cache and downloads stay aside.
+        parts: seconds by part: ``in all``, ``environment``, ``training``, ``sampling``, ``the rest``; None: unknown.
+        second: the same command again.
+        problem: why nothing was measured; None when the first command reached a verdict.
+    """
+
+    parts: dict[str, float | None]
+    second: GateCommand | None
+    problem: str | None
+
+
+def whole_pair(context: Context, number: int) -> Pair:
+    """Return the seconds from the command to its verdict in a fresh clone; the clone itself is not timed."""
+    return _part(context, number, "in all")
+
+
+def environment_pair(context: Context, number: int) -> Pair:
+    """Return the seconds to the finished ``.venv``."""
+    return _part(context, number, "environment")
+
+
+def training_pair(context: Context, number: int) -> Pair:
+    """Return the seconds of the step ``train`` of the recorded row, with the import of torch."""
+    return _part(context, number, "training")
+
+
+def sampling_pair(context: Context, number: int) -> Pair:
+    """Return the seconds of the step ``sample`` of the recorded row."""
+    return _part(context, number, "sampling")
+
+
+def rest_pair(context: Context, number: int) -> Pair:
+    """Return what is left: start-up, weights, faces, metrics, verdicts, images rendered twice, the record."""
+    return _part(context, number, "the rest")
+
+
+def unchanged_pair(context: Context, number: int) -> Pair:
+    """Return the seconds of the same command again in that clone, and of the first.
+
+    Raises:
+        UnmeasuredError: it trained or sampled again, so it measured something else.
+    """
+    ran = _clone(context.root, context.packages_first, number)
+    seconds = second_seconds(ran)
+    return Pair(seconds, ran.parts["in all"])
+
+
+def second_seconds(ran: CloneRun) -> float:
+    """Return the seconds of the second command.
+
+    Raises:
+        UnmeasuredError: it reached no verdict, or made something anew.
+    """
+    if ran.problem is not None or ran.second is None:
+        raise UnmeasuredError(ran.problem or "the command did not run a second time")
+    if ran.second.problem is not None:
+        raise UnmeasuredError(ran.second.problem)
+    if not ran.second.row.get("reused"):
+        raise UnmeasuredError("the second command trained or sampled again, so it measured something else")
+    return ran.second.seconds
+
+
+def _part(context: Context, number: int, part: str) -> Pair:
+    ran = _clone(context.root, context.packages_first, number)
+    if ran.problem is not None:
+        raise UnmeasuredError(ran.problem)
+    seconds = ran.parts[part]
+    if seconds is None:
+        raise UnmeasuredError("the verdict came without this step")
+    return Pair(seconds)
+
+
+@cache
+def _clone(root: Path, packages_first: bool, number: int) -> CloneRun:
+    """Clone the checkout's commit into a folder with a space in its name and judge the demo persona there, twice.
+
+    Once a number: the rows of a table are parts of the same runs. With ``packages_first`` the environment is made once
+    and thrown away before the clock starts, so that pip finds every package in its cache.
     """
     with tempfile.TemporaryDirectory(prefix="lifeos benchmark ", ignore_cleanup_errors=True) as folder:
         clone, history, artifacts = Path(folder) / "clone", Path(folder) / "history.jsonl", Path(folder) / "artifacts"
         problem = _prepare(root, clone, packages_first)
         if problem is not None:
-            return _lines(names, GateCommand(0.0, "", {}, problem), None, None, "")
+            return CloneRun({}, None, problem)
         command = [*_front_door(clone), "gate", "release"]
         started = time.time()
         first = run_gate_command(command, clone, _environment(), history_file=history, artifacts=artifacts)
         marker = clone / ".venv" / MARKER
         environment_seconds = marker.stat().st_mtime - started if marker.exists() else None
         second = None
-        if UNCHANGED in names and first.problem is None:
+        if first.problem is None:
             second = run_gate_command(command, clone, _environment(), history_file=history, artifacts=artifacts)
-        pip = ("packages lay in pip's cache, if pip keeps one" if packages_first
-               else "package downloads are part of it unless pip's cache holds them")  # fmt: skip
-        return _lines(names, first, second, environment_seconds, pip)
+        return CloneRun(parts_of(first, environment_seconds), second, first.problem)
 
 
 def parts_of(first: GateCommand, environment_seconds: float | None) -> dict[str, float | None]:
@@ -65,31 +134,6 @@ def parts_of(first: GateCommand, environment_seconds: float | None) -> dict[str,
     # With a part unknown, the rest would hide it.
     parts["the rest"] = None if None in known else first.seconds - sum(seconds or 0.0 for seconds in known)
     return parts
-
-
-def _lines(
-    names: Collection[str], first: GateCommand, second: GateCommand | None, environment_seconds: float | None, pip: str
-) -> list[Line]:
-    lines = []
-    notes = {"in all": f"verdict {first.verdict}, commit {_commit_of(first)}", "environment": pip}
-    if FRESH in names:
-        for part, seconds in parts_of(first, environment_seconds).items():
-            measure, target = f"fresh clone to verdict, {part}", TARGET_SECONDS[part]
-            reason = first.problem or (None if seconds is not None else f"verdict {first.verdict} without this step")
-            value = None if reason else seconds
-            lines.append(Line(FRESH, measure, value, "s", target, reason=reason, note="" if reason else
-                              notes.get(part, "")))  # fmt: skip
-    if UNCHANGED in names:
-        lines.append(_unchanged_line(first, second))
-    return lines
-
-
-def _unchanged_line(first: GateCommand, second: GateCommand | None) -> Line:
-    reason = first.problem or (second.problem if second else "the command did not run a second time")
-    if reason is None and second is not None and not second.row.get("reused"):
-        reason = "the second command trained or sampled again, so it measured something else"
-    value = None if reason or second is None else second.seconds
-    return Line(UNCHANGED, "the same command, nothing changed", value, "s", UNCHANGED_TARGET_SECONDS, reason=reason)
 
 
 def _prepare(root: Path, clone: Path, packages_first: bool) -> str | None:
@@ -121,7 +165,3 @@ def _front_door(clone: Path) -> list[str]:
 
 def _environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _LEFT_OUT}
-
-
-def _commit_of(command: GateCommand) -> str:
-    return str((command.row.get("git") or {}).get("commit") or "unknown")[:10]

@@ -6,10 +6,7 @@ Both sides have every core, the same pictures and, for faces, the same weights (
 
 import json
 import math
-import statistics
-import subprocess
 import sys
-import tempfile
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -17,16 +14,14 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks.interleave import interleaved
+from benchmarks.comparison import Context, Pair, UnmeasuredError, in_turn
+from benchmarks.insightface_pack import write_pack
 from benchmarks.overhead import run_child
-from benchmarks.table import Line
 from evals.images import RgbImage
 from lifeos.errors import InputError
 from lifeos.persona import load_persona
-from lifeos.processor import available_cores
 
 NAME = "metrics"
-FACES_TARGET, SKIN_TARGET = 2.0, 3.0
 # Pixels. A head that fills the frame is cut out by the detector in two ways that score alike, and which of them stays
 # depends on the threshold of overlap, which both sides have for themselves.
 SIDE, HEAD = 512, 320
@@ -37,90 +32,78 @@ SMALLEST_COSINE = 0.99
 # and scikit-image's interpolation between equals is rounded to either side, so a few of its patterns are others: that
 # feature is compared as the share of patterns that it is the logarithm of.
 LARGEST_DIFFERENCE, LARGEST_SHARE_DIFFERENCE = 1e-3, 0.03
-FACES, SKIN = "faces, times as fast as insightface", "skin features, times as fast as plain scikit-image"
+FACES, SKIN, EVERYTHING = "faces", "skin", "everything"
+IMAGES = 1000
 
 
-def measure_metrics(root: Path, persona: Path, images: int = 1000, rounds: int = 2) -> list[Line]:
-    """Return both ratios with their targets, and how fast everything that is measured on an image goes.
+def faces_pair(context: Context, number: int) -> Pair:
+    """Time detection and embedding of pictures of 512 pixels, files opened by both.
 
-    Args:
-        root: of this checkout.
-        persona: its references and training images, enlarged and put into 512 pixels, each lit otherwise, are
-            what is measured.
-        images: how many.
-        rounds: how often each way is run.
+    Raises:
+        UnmeasuredError: the embeddings of one image are not the same.
     """
-    try:
-        if images < 1:
-            raise InputError(f"--images: accepted 1 or more, got {images}; next: python -m benchmarks --help")
-        loaded = load_persona(persona, root)
-        answer = _compare(root, [loaded.references, loaded.dataset], loaded.face_folder, images, rounds)
-    except (InputError, subprocess.SubprocessError, OSError, ValueError) as error:
-        reason = f"{type(error).__name__}: {error}"
-        return [_ratio_not_measured(measure, target, reason) for measure, target in _TARGETS]
-    return lines_of(answer)
+    return faces_of(_answer(context, number, FACES))
 
 
-def lines_of(answer: dict[str, Any]) -> list[Line]:
-    """Return the table's lines of a comparison; values that are not equal measure nothing.
+def skin_pair(context: Context, number: int) -> Pair:
+    """Time the features of skin realism, finding the skin included, on those pictures that show a face.
 
-    Args:
-        answer: ``images``, ``scored`` (of these with skin on both sides), ``cosine`` (smallest between the embeddings
-            of one image; None where one side alone saw a face), ``difference`` and ``share_difference`` (largest
-            between two values of one feature, and of the share of patterns; None where one side alone has it), and the
-            seconds of each round: ``faces``, ``insightface``, ``skin``, ``plain``, ``everything``.
+    Raises:
+        UnmeasuredError: the features are not the same.
     """
-    images, cosine = answer["images"], answer["cosine"]
-    difference, share = answer["difference"], answer["share_difference"]
-    lines = []
+    return skin_of(_answer(context, number, SKIN))
+
+
+def everything_pair(context: Context, number: int) -> Pair:
+    """Time all that is measured on a picture against our own faces alone, the least that any judge of likeness does."""
+    answer = _answer(context, number, EVERYTHING)
+    return Pair(answer["ours"], answer["theirs"], details={"images": answer["images"]})
+
+
+def faces_of(answer: dict[str, Any]) -> Pair:
+    """Return the pair of an answer with ``ours``, ``theirs``, ``images`` and ``cosine``.
+
+    ``cosine`` is the smallest between two embeddings of one image, None where one side alone saw a face.
+
+    Raises:
+        UnmeasuredError: the embeddings are not the same.
+    """
+    cosine = answer["cosine"]
     if cosine is None or not cosine >= SMALLEST_COSINE:
         told = "one side alone saw a face" if cosine is None else f"the embeddings agree to a cosine of {cosine:.3f}"
-        lines.append(_ratio_not_measured(FACES, FACES_TARGET, f"{told}, not the same values"))
-    else:
-        note = f"the same weights, files opened by both; smallest cosine of two embeddings {cosine:.4f}"
-        lines += _ratio(answer, "faces", "insightface", FACES, FACES_TARGET, images, note)
+        raise UnmeasuredError(f"{told}, not the same values")
+    return Pair(answer["ours"], answer["theirs"], details={"images": answer["images"], "cosine": cosine})
+
+
+def skin_of(answer: dict[str, Any]) -> Pair:
+    """Return the pair of an answer with ``ours``, ``theirs``, ``images``, ``difference`` and ``share_difference``.
+
+    Those are the largest between two values of one feature, and of the share of patterns; None where one side alone
+    has a value.
+
+    Raises:
+        UnmeasuredError: the values are not the same.
+    """
+    difference, share = answer["difference"], answer["share_difference"]
     if difference is None or share is None:
-        lines.append(_ratio_not_measured(SKIN, SKIN_TARGET, "one side alone has a value, not the same values"))
-    elif not (difference <= LARGEST_DIFFERENCE and share <= LARGEST_SHARE_DIFFERENCE):
+        raise UnmeasuredError("one side alone has a value, not the same values")
+    if not (difference <= LARGEST_DIFFERENCE and share <= LARGEST_SHARE_DIFFERENCE):
         told = f"values differ by up to {difference:.2g}, shares of patterns by {share:.2g}"
-        lines.append(_ratio_not_measured(SKIN, SKIN_TARGET, f"{told}, not the same values"))
-    else:
-        note = (f"finding the skin is part of both; values (natural logarithms) differ by up to {difference:.1g}, the "
-                f"share of patterns by {share:.1g}")  # fmt: skip
-        lines += _ratio(answer, "skin", "plain", SKIN, SKIN_TARGET, answer["scored"], note)
-    seconds = statistics.median(answer["everything"])
-    told = "files opened, faces, skin, copies, adherence, all metric families; no persona yet"
-    lines.append(Line(NAME, "all that is measured on an image", images / seconds, "images/s", note=told))
-    return lines
+        raise UnmeasuredError(f"{told}, not the same values")
+    details = {"images": answer["images"], "difference": difference, "share_difference": share}
+    return Pair(answer["ours"], answer["theirs"], details=details)
 
 
-def _ratio(
-    answer: dict[str, Any], ours: str, theirs: str, measure: str, target: float, images: int, note: str
-) -> list[Line]:
-    spread = [their / our for our, their in zip(answer[ours], answer[theirs], strict=True)]
-    told = f"{len(spread)} rounds in turn of {images} images of {SIDE} pixels, " + " and ".join(
-        f"{ratio:.2f}" for ratio in spread
-    )
-    one, two = statistics.median(answer[ours]), statistics.median(answer[theirs])
-    return [
-        Line(NAME, measure, two / one, "x", target, at_least=True, note=f"{told}; {note}"),
-        Line(NAME, "    lifeos", images / one, "images/s"),
-        Line(NAME, f"    {'insightface' if theirs == 'insightface' else 'scikit-image'}", images / two, "images/s"),
-    ]
-
-
-def _ratio_not_measured(measure: str, target: float, reason: str) -> Line:
-    return Line(NAME, measure, None, "x", target, at_least=True, reason=reason)
-
-
-_TARGETS = ((FACES, FACES_TARGET), (SKIN, SKIN_TARGET))
-
-
-def _compare(root: Path, folders: Sequence[Path], faces: Path, images: int, rounds: int) -> dict[str, Any]:
-    with tempfile.TemporaryDirectory(prefix="lifeos benchmark ", ignore_cleanup_errors=True) as name:
-        job = {"folders": [str(folder.absolute()) for folder in folders], "faces": str(faces.absolute()),
-               "images": images, "rounds": rounds, "folder": name, "threads": available_cores()}  # fmt: skip
-        return run_child("benchmarks.metrics", job, Path(name), root)[1]
+def _answer(context: Context, number: int, what: str) -> dict[str, Any]:
+    loaded = load_persona(context.persona, context.root)
+    folders, pictures = [loaded.references, loaded.dataset], context.folder / "pictures"
+    if not pictures.exists():
+        write_pictures(folders, context.images or IMAGES, pictures)
+    folder = context.folder / str(number)
+    folder.mkdir()
+    job = {"pictures": str(pictures), "faces": str(loaded.face_folder.absolute()), "what": what, "number": number,
+           "folder": str(folder)}  # fmt: skip
+    return run_child("benchmarks.metrics", job, folder, context.root)[1]
 
 
 def write_pictures(folders: Sequence[Path], images: int, into: Path) -> list[Path]:
@@ -152,51 +135,48 @@ def write_pictures(folders: Sequence[Path], images: int, into: Path) -> list[Pat
 
 
 def _main(job: dict[str, Any]) -> dict[str, Any]:
-    from benchmarks.insightface_pack import write_pack
     from evals.faces import measure_face
     from evals.images import read_image
     from lifeos.engine import open_faces
     from lifeos.measure import Measurements
     from lifeos.processor import on_all_cores
 
-    folder = Path(job["folder"])
-    paths = write_pictures([Path(name) for name in job["folders"]], job["images"], folder / "pictures")
+    folder, number = Path(job["folder"]), job["number"]
+    paths = sorted(Path(job["pictures"]).glob("*.png"))
     backend = open_faces("yunet_sface", Path(job["faces"]))
-    theirs = _insightface(write_pack(Path(job["faces"]), folder / "insightface" / "models" / "same_weights"))
 
-    def faces(number: int) -> tuple[float, list[Any]]:
+    def faces() -> tuple[float, list[Any]]:
         started = time.perf_counter()
         found = list(on_all_cores(lambda path: measure_face(backend, read_image(path)), paths))
         return time.perf_counter() - started, found
 
-    def one_at_a_time(number: int) -> tuple[float, list[Any]]:
-        started = time.perf_counter()
-        found = [theirs(read_image(path)) for path in paths]
-        return time.perf_counter() - started, found
-
-    def everything(number: int) -> float:
-        measurements = Measurements(folder / f"artifacts-{number}", lambda: backend, "benchmark")
+    def everything() -> float:
+        measurements = Measurements(folder / "artifacts", lambda: backend, "benchmark")
         started = time.perf_counter()
         measurements.of_all(paths, lambda *_: None, "benchmark")
         return time.perf_counter() - started
 
     # The first touch of every kernel belongs to neither.
-    for read in (lambda image: measure_face(backend, image), theirs):
-        read(read_image(paths[0]))
-    ours, insight = interleaved(faces, one_at_a_time, job["rounds"])
-    faced = [(path, one.faces[0].points) for path, one in zip(paths, ours[0][1], strict=True) if one.faces]
-    mine, plain = _skin(faced, job["rounds"])
-    return {
-        "images": len(paths),
-        "scored": sum(features is not None for features in mine[0][1]),
-        "cosine": _smallest_cosine([one.embedding for one in ours[0][1]], insight[0][1]),
-        **_largest_differences(mine[0][1], plain[0][1]),
-        "faces": [seconds for seconds, _ in ours],
-        "insightface": [seconds for seconds, _ in insight],
-        "skin": [seconds for seconds, _ in mine],
-        "plain": [seconds for seconds, _ in plain],
-        "everything": [everything(number) for number in range(job["rounds"])],
-    }
+    measure_face(backend, read_image(paths[0]))
+    if job["what"] == EVERYTHING:
+        seconds, (their_seconds, _) = in_turn(everything, faces, number)
+        return {"ours": seconds, "theirs": their_seconds, "images": len(paths)}
+    if job["what"] == SKIN:
+        faced = [(path, one.faces[0].points) for path, one in zip(paths, faces()[1], strict=True) if one.faces]
+        ours, plain = _skin(faced, number)
+        return {"ours": ours[0], "theirs": plain[0], "images": sum(features is not None for features in ours[1]),
+                **_largest_differences(ours[1], plain[1])}  # fmt: skip
+    theirs = _insightface(write_pack(Path(job["faces"]), folder / "insightface" / "models" / "same_weights"))
+    theirs(read_image(paths[0]))
+
+    def one_at_a_time() -> tuple[float, list[Any]]:
+        started = time.perf_counter()
+        found = [theirs(read_image(path)) for path in paths]
+        return time.perf_counter() - started, found
+
+    own, insight = in_turn(faces, one_at_a_time, number)
+    return {"ours": own[0], "theirs": insight[0], "images": len(paths),
+            "cosine": _smallest_cosine([one.embedding for one in own[1]], insight[1])}  # fmt: skip
 
 
 def _insightface(pack: Path) -> Callable[[RgbImage], Any]:
@@ -215,7 +195,7 @@ def _insightface(pack: Path) -> Callable[[RgbImage], Any]:
     return read
 
 
-def _skin(faced: Sequence[tuple[Path, Any]], rounds: int) -> tuple[list[Any], list[Any]]:
+def _skin(faced: Sequence[tuple[Path, Any]], number: int) -> tuple[tuple[float, list[Any]], tuple[float, list[Any]]]:
     from benchmarks.skin_battery.plain_skimage import KEPT
     from evals.images import read_image
     from evals.skin_realism_eval import texture_features
@@ -234,7 +214,7 @@ def _skin(faced: Sequence[tuple[Path, Any]], rounds: int) -> tuple[list[Any], li
             seconds += time.perf_counter() - started
         return seconds, found
 
-    return interleaved(lambda _: run(texture_features), lambda _: run(plain), rounds)
+    return in_turn(lambda: run(texture_features), lambda: run(plain), number)
 
 
 def _smallest_cosine(ours: Sequence[Any], theirs: Sequence[Any]) -> float | None:

@@ -1,51 +1,40 @@
-"""The operating layer: guardrails, status, and the promotion of a large ledger."""
+"""The operating layer: the promotion of a large ledger."""
 
+import json
 import shutil
-import statistics
-import sys
-import tempfile
 import time
 from datetime import date
+from functools import cache
 from pathlib import Path
+from typing import Any
 
-from benchmarks.commands import command_line
-from benchmarks.table import Line
+from benchmarks.comparison import Context, Pair, in_turn
 
-GUARD_TARGET_SECONDS, STATUS_TARGET_SECONDS, PROMOTION_TARGET_SECONDS = 0.4, 0.5, 2.0
 LEDGER_ITEMS, DAY = 10_000, date(2026, 11, 27)
 
 
-def measure_operations(root: Path, repetitions: int = 5) -> list[Line]:
-    """Time ``lifeos preflight`` and ``lifeos status`` as commands, and a promotion of 10,000 ledger items."""
-    lifeos = [sys.executable, "-m", "lifeos"]
-    return [
-        command_line("operations", "lifeos preflight", [*lifeos, "preflight"], root, repetitions, GUARD_TARGET_SECONDS),
-        _guardrails(root, repetitions),
-        command_line("operations", "lifeos status", [*lifeos, "status"], root, repetitions, STATUS_TARGET_SECONDS),
-        _promotion(root, repetitions),
-    ]
+def promotion_pair(context: Context, number: int) -> Pair:
+    """Read, fold and write a ledger of 10,000 items with evidence each, 3,000 keys.
 
-
-def _guardrails(root: Path, repetitions: int) -> Line:
-    from lifeos.operations.guard.preflight import guard_findings
-
-    seconds = []
-    for _ in range(repetitions + 1):
-        started = time.perf_counter()
-        found = guard_findings(root, DAY)
-        seconds.append(time.perf_counter() - started)
-    note = f"median of {repetitions} in one process, {len(found)} guardrails; the first took {seconds[0]:.2f} s"
-    return Line("operations", "- the guardrails alone", statistics.median(seconds[1:]), "s", note=note)
-
-
-def _promotion(root: Path, repetitions: int) -> Line:
-    """Read, fold and write a ledger of 10,000 items with evidence each, 3,000 keys, in a checkout of its own."""
-    from lifeos.operations.briefing import item_id
+    The start of the command is not in it. Against it: the same file read and written line by line with ``json`` alone.
+    """
     from lifeos.operations.findings.blocks import PLACES
-    from lifeos.operations.findings.ledger import ItemRecord, append_items
-    from lifeos.operations.findings.promote import apply_promotion, plan_promotion
+    from lifeos.operations.findings.ledger import append_items
 
-    def record(number: int) -> ItemRecord:
+    place = context.folder / f"checkout-{number}"
+    for each in PLACES.values():
+        (place / each.file).parent.mkdir(parents=True, exist_ok=True)
+        shutil.copy(context.root / each.file, place / each.file)
+    append_items(place, _records())
+    return Pair(*in_turn(lambda: _promoted(place), lambda: _read_and_written(place), number))
+
+
+@cache
+def _records() -> list[Any]:
+    from lifeos.operations.briefing import item_id
+    from lifeos.operations.findings.ledger import ItemRecord
+
+    def record(number: int) -> Any:
         text = f"Likeness of LoRA {number} falls below its threshold in the third block of prompts and in the tail"
         key, evidence = f"k{number % 3000}.tail", (f"evals/a{number}.md#{number:08x}",)
         return ItemRecord.model_validate({
@@ -55,19 +44,25 @@ def _promotion(root: Path, repetitions: int) -> Line:
             "created": f"2026-{number % 9 + 1:02d}-01T00:00:00Z",
         })  # fmt: skip
 
-    records = [record(number) for number in range(LEDGER_ITEMS)]
-    seconds = []
-    for _ in range(repetitions):
-        with tempfile.TemporaryDirectory() as folder:
-            place = Path(folder)
-            for each in PLACES.values():
-                (place / each.file).parent.mkdir(parents=True, exist_ok=True)
-                shutil.copy(root / each.file, place / each.file)
-            append_items(place, records)
-            started = time.perf_counter()
-            plan = plan_promotion(place, place / "briefings", DAY, overwrite=True)
-            apply_promotion(place, plan)
-            seconds.append(time.perf_counter() - started)
-    note = f"median of {repetitions}, {min(seconds):.2f} to {max(seconds):.2f} s; start of the command not in it"
-    measure = f"promotion of {LEDGER_ITEMS} ledger items"
-    return Line("operations", measure, statistics.median(seconds), "s", PROMOTION_TARGET_SECONDS, note=note)
+    return [record(number) for number in range(LEDGER_ITEMS)]
+
+
+def _promoted(place: Path) -> float:
+    from lifeos.operations.findings.promote import apply_promotion, plan_promotion
+
+    started = time.perf_counter()
+    plan = plan_promotion(place, place / "briefings", DAY, overwrite=True)
+    apply_promotion(place, plan)
+    return time.perf_counter() - started
+
+
+def _read_and_written(place: Path) -> float:
+    from lifeos.operations.findings.ledger import ITEMS_FILE
+
+    (source,) = place.rglob(ITEMS_FILE)
+    started = time.perf_counter()
+    with source.open(encoding="utf-8") as lines:
+        rows = [json.loads(line) for line in lines]
+    with (place / "copy.jsonl").open("w", encoding="utf-8", newline="\n") as copy:
+        copy.writelines(json.dumps(row) + "\n" for row in rows)
+    return time.perf_counter() - started

@@ -53,7 +53,7 @@ def _published(names: Sequence[str]) -> int:
 
 
 def _recipes(names: Sequence[str]) -> int:
-    gpu, has_gpu = _gpu()
+    gpu, has_gpu = gpu_here()
     print(f"{gpu.name}, {'measured here' if has_gpu else 'UNMEASURED: no GPU at hand'}")
     print(f"{'recipe':<40} {'peak':>8} {'reserved':>9} {'measured':>9} {'reserved':>9} {'error':>8} {'step s':>7} "
           f"{'traced s':>8}")
@@ -85,7 +85,12 @@ def _show(case: Case, gpu: Gpu, has_gpu: bool) -> bool:
     return met
 
 
-def _gpu() -> tuple[Gpu, bool]:
+def gpu_here() -> tuple[Gpu, bool]:
+    """Return the GPU of this machine and True, or the one that predictions are for without any and False.
+
+    Raises:
+        InputError: the GPU is none of ``gpus.toml``.
+    """
     import torch
 
     gpus = load_gpus()

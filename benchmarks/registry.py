@@ -1,0 +1,174 @@
+"""Every comparison of the project: one small entry each, read from top to bottom by ``python -m benchmarks``.
+
+A row is added by an entry here and a function ``(context, number) -> Pair`` in a module of its own: README.md here.
+"""
+
+from collections.abc import Sequence
+
+from benchmarks.comparison import SHARE, Comparison, Target
+from lifeos.errors import InputError
+
+_NOTHING = "an interpreter that does nothing (python -c pass): what no command of Python is quicker than"
+_DIFFUSERS = ("torch", "diffusers", "transformers", "peft")
+_FACES = ("insightface", "onnxruntime", "opencv-python-headless")
+
+COMPARISONS: tuple[Comparison, ...] = (
+    Comparison(
+        "help", "the front door's help", "lifeos --help", _NOTHING, "s", "benchmarks.commands:help_pair",
+        direction=SHARE, target=Target("ours", high=0.3), packages=("typer", "rich"), is_quick=True, pairs=9,
+        warms_up=True, of_any_checkout=True,
+    ),
+    Comparison(
+        "cheap", "the gates before every commit", "pytest -m cheap",
+        "pytest FILE with one empty test, the same pytest.ini", "s", "benchmarks.commands:cheap_pair", direction=SHARE,
+        target=Target("ours", high=2.0), packages=("pytest", "import-linter"), is_quick=True, pairs=5, warms_up=True,
+        of_any_checkout=True,
+    ),
+    Comparison(
+        "operations-preflight", "the guardrails", "lifeos preflight", _NOTHING, "s",
+        "benchmarks.commands:preflight_pair", direction=SHARE, target=Target("ours", high=0.4),
+        packages=("detect-secrets",), is_quick=True, pairs=5, warms_up=True, of_any_checkout=True,
+    ),
+    Comparison(
+        "operations-status", "where things stand", "lifeos status", _NOTHING, "s", "benchmarks.commands:status_pair",
+        direction=SHARE, target=Target("ours", high=0.5), is_quick=True, pairs=5, warms_up=True, of_any_checkout=True,
+    ),
+    Comparison(
+        "operations-promotion", "10,000 ledger items read, folded and written", "lifeos promote-findings, in process",
+        "the same file read and written line by line with json alone", "s", "benchmarks.operations:promotion_pair",
+        direction=SHARE, target=Target("ours", high=2.0), packages=("pydantic",), is_quick=True, pairs=5,
+    ),
+    Comparison(
+        "known-failures-log", "a log of 16 MiB searched for every known failure", "evals.known_failures.explain",
+        "a loop over lines and messages (text in line), the same failures named", "s",
+        "benchmarks.known_failures_log:log_pair", is_quick=True, warms_up=True,
+    ),
+    Comparison(
+        "decision-false-promotion", "an equal candidate promoted, share of 1,000 simulated releases",
+        "the shipped rule", "the higher mean likeness wins", "share", "benchmarks.decision_pairs:false_promotion_pair",
+        direction=SHARE, packages=("numpy", "scipy"), is_quick=True,
+    ),
+    Comparison(
+        "decision-images", "images drawn of an under-trained LoRA before it is rejected", "looks on the way",
+        "the whole plan, 24 prompts x 4 seeds", "images", "benchmarks.decision_pairs:images_pair", direction=SHARE,
+        is_quick=True,
+    ),
+    Comparison(
+        "fresh-clone", "clone to verdict, in all", "./lifeos.sh gate release in a fresh clone", "", "s",
+        "benchmarks.fresh_clone:whole_pair", target=Target("ours", high=360.0),
+    ),
+    Comparison(
+        "fresh-clone-environment", "clone to verdict, the environment", "start to the finished .venv", "", "s",
+        "benchmarks.fresh_clone:environment_pair", target=Target("ours", high=90.0),
+    ),
+    Comparison(
+        "fresh-clone-training", "clone to verdict, training", "step train of the recorded row", "", "s",
+        "benchmarks.fresh_clone:training_pair", target=Target("ours", high=120.0),
+    ),
+    Comparison(
+        "fresh-clone-sampling", "clone to verdict, sampling", "step sample of the recorded row", "", "s",
+        "benchmarks.fresh_clone:sampling_pair", target=Target("ours", high=90.0),
+    ),
+    Comparison(
+        "fresh-clone-rest", "clone to verdict, the rest", "whatever is left", "", "s",
+        "benchmarks.fresh_clone:rest_pair", target=Target("ours", high=60.0),
+    ),
+    Comparison(
+        "unchanged", "the same command, nothing changed", "gate release again in that clone", "its first run", "s",
+        "benchmarks.fresh_clone:unchanged_pair", direction=SHARE, target=Target("ours", high=6.0),
+    ),
+    Comparison(
+        "overhead", "runner and judging over sampling and embedding", "lifeos gate release --lora FILE",
+        "a process that loads the diffusers pipeline and the LoRA, draws the same images in batches of the same size "
+        "and embeds their faces", "s", "benchmarks.overhead:overhead_pair", direction=SHARE,
+        target=Target("ratio", high=1.10), packages=_DIFFUSERS,
+    ),
+    Comparison(
+        "batched", "images sampled in the persona's type", "lifeos in blocks",
+        "diffusers' quick start: StableDiffusionPipeline.from_pretrained(base), one prompt a call; loading and PNG "
+        "files included both ways", "s", "benchmarks.batched_sampling:own_dtype_pair", target=Target("ratio", low=1.5),
+        packages=_DIFFUSERS,
+    ),
+    Comparison(
+        "batched-float32", "images sampled in float32", "lifeos in blocks",
+        "diffusers' quick start in its default type", "s", "benchmarks.batched_sampling:float32_pair",
+        packages=_DIFFUSERS,
+    ),
+    Comparison(
+        "metrics-faces", "faces of 1,000 pictures of 512 pixels", "detection and embedding, the same weights",
+        "insightface: FaceAnalysis, prepare, get an image", "s", "benchmarks.metrics:faces_pair",
+        target=Target("ratio", low=2.0), needs=("package:insightface",), packages=_FACES,
+    ),
+    Comparison(
+        "metrics-skin", "skin features of those that show a face", "evals.skin_realism_eval, finding the skin included",
+        "plain scikit-image, one call a feature, the same values", "s", "benchmarks.metrics:skin_pair",
+        target=Target("ratio", low=3.0), packages=("scikit-image", "scipy", "numpy"),
+    ),
+    Comparison(
+        "metrics-everything", "all that is measured on a picture", "faces, skin, copies, adherence, metric families",
+        "our own faces alone", "s", "benchmarks.metrics:everything_pair", direction=SHARE, packages=_FACES,
+    ),
+    Comparison(
+        "vram-published", "memory predicted, against what others published", "lifeos/pods/vram",
+        "published.toml, each row with its source", "GiB", "benchmarks.vram.pairs:published_pair", direction=SHARE,
+        target=Target("every pair", 0.95, 1.05), packages=("torch", "diffusers"), pairs=26, fixed_pairs=True,
+    ),
+    Comparison(
+        "vram-training", "memory of training predicted, against this GPU", "lifeos vram",
+        "torch.cuda.max_memory_allocated of the same steps", "GiB", "benchmarks.vram.pairs:training_pair",
+        direction=SHARE, target=Target("every pair", 0.97, 1.03), needs=("gpu",), packages=("torch", "diffusers"),
+        pairs=20, fixed_pairs=True,
+    ),
+    Comparison(
+        "vram-sampling", "memory of sampling predicted, against this GPU", "lifeos vram",
+        "torch.cuda.max_memory_allocated of the same steps", "GiB", "benchmarks.vram.pairs:sampling_pair",
+        direction=SHARE, target=Target("every pair", 0.95, 1.05), needs=("gpu",), packages=("torch", "diffusers"),
+        pairs=7, fixed_pairs=True,
+    ),
+    Comparison(
+        "training-speed", "a LoRA trained, start of the process to its end", "lifeos retrain-lora",
+        "diffusers' examples/dreambooth script with the same settings", "s",
+        "benchmarks.generation_speed.pairs:training_pair", target=Target("ratio", low=1.5), needs=("script",),
+        packages=(*_DIFFUSERS, "accelerate"),
+    ),
+    Comparison(
+        "sampling-speed", "images drawn with a LoRA", "lifeos in blocks", "a plain loop over a diffusers pipeline", "s",
+        "benchmarks.generation_speed.pairs:sampling_pair", target=Target("ratio", low=1.3), packages=_DIFFUSERS,
+    ),
+    Comparison(
+        "ray-sweep", "images of a sweep over four nodes", "lifeos over Ray", "one process without Ray", "s",
+        "benchmarks.ray_sweep:sweep_pair", needs=("package:ray",), packages=("ray",),
+    ),
+    Comparison(
+        "history-append", "a row appended to a long history", "evals.history.append",
+        "write and fsync of the same line", "s", "benchmarks.history_scale:append_pair", direction=SHARE,
+    ),
+    Comparison(
+        "history-query", "rows of a long history found", "evals.history", "every line read with json", "s",
+        "benchmarks.history_scale:query_pair",
+    ),
+)  # fmt: skip
+"""In the order of the table."""
+
+
+def chosen(names: Sequence[str], quick: bool = False) -> tuple[list[Comparison], list[Comparison]]:
+    """Return the comparisons to run, in the table's order, and those that ``quick`` leaves out.
+
+    Args:
+        names: ids, or the first words of some (``operations``); none: all.
+        quick: only what takes seconds.
+
+    Raises:
+        InputError: a name that is neither.
+    """
+    for name in names:
+        if not any(_is_named(each, name) for each in COMPARISONS):
+            known = ", ".join(each.id for each in COMPARISONS)
+            raise InputError(f"comparison: accepted {known}, got {name!r}; next: python -m benchmarks --list")
+    named = [each for each in COMPARISONS if not names or any(_is_named(each, name) for name in names)]
+    left_out = [each for each in named if quick and not each.is_quick]
+    return [each for each in named if each not in left_out], left_out
+
+
+def _is_named(comparison: Comparison, name: str) -> bool:
+    return comparison.id == name or comparison.id.startswith(f"{name}-")
