@@ -19,7 +19,7 @@ _PATH = re.compile(r"(?<![\w:/.\\])(?:[A-Za-z]:[\\/]|/)(?:[^\s/\\:'\",;]+[\\/])+
 
 
 def machine(cpuinfo: Path = Path("/proc/cpuinfo")) -> dict[str, Any]:
-    """Return what tells machines apart: processor, cores, memory, GPUs, system and Python; ``threads`` of them are used.
+    """Return processor, ``cores`` and how many of them are used (``threads``), memory, GPUs, system and Python.
 
     Args:
         cpuinfo: where Linux describes the processor.
