@@ -15,6 +15,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.comparison import Context, Pair, in_turn
 from benchmarks.interleave import interleaved
 from benchmarks.table import Line, format_table
 from evals.history import append
@@ -25,6 +26,14 @@ ROOT = Path(__file__).resolve().parents[1]
 NAME = "history"
 APPEND_TARGET, QUERY_TARGET = 1.5, 1.0
 _GATES = 40
+PAIR_ROWS, PAIR_APPENDS = 20_000, 50
+_EVERY_LINE = """
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as lines:
+    rows = [row for row in map(json.loads, lines) if row["persona"] == sys.argv[2]]
+for row in rows[-int(sys.argv[3]):]:
+    print(row["id"], row["verdict"])
+"""
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -67,6 +76,38 @@ def history_lines(rows: int, rounds: int) -> list[Line]:
         Line(NAME, "lifeos history, every row listed", whole, "s", note="start to exit"),
         Line(NAME, "the index made from nothing", indexing, "s", note="every row read and its hash derived again"),
     ]  # fmt: skip
+
+
+def append_pair(context: Context, number: int) -> Pair:
+    """Time an append beside 20,000 rows and a bare write and fsync, each the median of 50 in turn."""
+    history, card = _history(context), scorecard(PAIR_ROWS + number)
+    text = json.dumps(card).encode() + b"\n"
+    ours, bare = interleaved(
+        lambda _: _timed(lambda: append(history, card)),
+        lambda _: _timed(lambda: _bare(context.folder / "bare.jsonl", text)),
+        PAIR_APPENDS,
+    )
+    return Pair(median(ours), median(bare), details={"rows": PAIR_ROWS})
+
+
+def query_pair(context: Context, number: int) -> Pair:
+    """Time a question to 20,000 rows as a process, against a process that reads every line with ``json``."""
+    history = _history(context)
+    asked = ["history", "--history", str(history), "--persona", "persona-3", "--last", "20"]
+    plain = [sys.executable, "-c", _EVERY_LINE, str(history), "persona-3", "20"]
+    ours, theirs = in_turn(
+        lambda: _timed(lambda: _lifeos(asked)),
+        lambda: _timed(lambda: subprocess.run(plain, stdout=subprocess.DEVNULL, check=True)),
+        number,
+    )
+    return Pair(ours, theirs, details={"rows": PAIR_ROWS})
+
+
+def _history(context: Context) -> Path:
+    path = context.folder / "history.jsonl"
+    if not path.exists():
+        write_history(path, PAIR_ROWS)
+    return path
 
 
 def write_history(path: Path, rows: int) -> None:

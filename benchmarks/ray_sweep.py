@@ -16,6 +16,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.comparison import Context, Pair, UnmeasuredError, in_turn
 from lifeos.errors import InputError
 from lifeos.lora.sample import PlannedImages, SampledImage, encode_png, planned_images
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
@@ -27,6 +28,7 @@ from lifeos.settings import project_root
 
 SECONDS_AN_IMAGE = 0.005
 NODES, PROMPTS = 4, 10
+PAIR_IMAGES = 2000
 _NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 
@@ -106,6 +108,24 @@ def over_nodes(tasks: Sequence[RenderTask], artifacts: Path, kills: Sequence[flo
     return {**facts, "seconds": rendering.seconds, "made": rendering.made, "images": len(wanted),
             "lost": sum(not store.has(key) for key in wanted), "doubled": sum(count > 1 for count in puts.values()),
             "foreign": len(set(puts) - wanted)}  # fmt: skip
+
+
+def sweep_pair(context: Context, number: int) -> Pair:
+    """Draw 2,000 images both ways, no node killed; ``details`` hold the share of four perfect nodes that was reached.
+
+    Raises:
+        UnmeasuredError: an image is lost, foreign, or was put twice.
+    """
+    tasks = tasks_of(context.images or PAIR_IMAGES, context.root / "models" / "tiny-base")
+    facts, alone = in_turn(
+        lambda: over_nodes(tasks, context.folder / f"nodes-{number}", []),
+        lambda: in_one_process(tasks, context.folder / f"alone-{number}"),
+        number,
+    )
+    if facts["lost"] or facts["doubled"] or facts["foreign"]:
+        raise UnmeasuredError(f"{facts['lost']} images lost, {facts['doubled']} put twice, {facts['foreign']} foreign")
+    perfect = facts["images"] * SECONDS_AN_IMAGE / NODES
+    return Pair(facts["seconds"], alone, details={"images": facts["images"], "efficiency": perfect / facts["seconds"]})
 
 
 def main(arguments: Sequence[str]) -> int:
