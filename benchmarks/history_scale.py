@@ -11,6 +11,8 @@ from statistics import median
 from typing import Any
 
 from benchmarks.comparison import Context, Pair, in_turn
+from benchmarks.interleave import interleaved
+from benchmarks.table import Line, format_table
 from evals.history import append
 from evals.history_index import entries, index_path
 from evals.history_line import Content
@@ -18,11 +20,14 @@ from evals.history_line import Content
 ROOT = Path(__file__).resolve().parents[1]
 ROWS, APPENDS = 100_000, 50
 _GATES = 40
-_BY_JSON = (
-    "import json, sys\n"
-    "rows = [json.loads(line) for line in open(sys.argv[1], encoding='utf-8')]\n"
-    "print([row['id'] for row in rows if row['persona'] == 'persona-3'][-20:])\n"
-)
+PAIR_ROWS, PAIR_APPENDS = 20_000, 50
+_EVERY_LINE = """
+import json, sys
+with open(sys.argv[1], encoding="utf-8") as lines:
+    rows = [row for row in map(json.loads, lines) if row["persona"] == sys.argv[2]]
+for row in rows[-int(sys.argv[3]):]:
+    print(row["id"], row["verdict"])
+"""
 
 
 def append_pair(context: Context, number: int) -> Pair:
@@ -66,6 +71,38 @@ def _history(context: Context) -> Path:
     path = context.folder / "history.jsonl"
     if not path.exists():
         write_history(path, ROWS)
+    return path
+
+
+def append_pair(context: Context, number: int) -> Pair:
+    """Time an append beside 20,000 rows and a bare write and fsync, each the median of 50 in turn."""
+    history, card = _history(context), scorecard(PAIR_ROWS + number)
+    text = json.dumps(card).encode() + b"\n"
+    ours, bare = interleaved(
+        lambda _: _timed(lambda: append(history, card)),
+        lambda _: _timed(lambda: _bare(context.folder / "bare.jsonl", text)),
+        PAIR_APPENDS,
+    )
+    return Pair(median(ours), median(bare), details={"rows": PAIR_ROWS})
+
+
+def query_pair(context: Context, number: int) -> Pair:
+    """Time a question to 20,000 rows as a process, against a process that reads every line with ``json``."""
+    history = _history(context)
+    asked = ["history", "--history", str(history), "--persona", "persona-3", "--last", "20"]
+    plain = [sys.executable, "-c", _EVERY_LINE, str(history), "persona-3", "20"]
+    ours, theirs = in_turn(
+        lambda: _timed(lambda: _lifeos(asked)),
+        lambda: _timed(lambda: subprocess.run(plain, stdout=subprocess.DEVNULL, check=True)),
+        number,
+    )
+    return Pair(ours, theirs, details={"rows": PAIR_ROWS})
+
+
+def _history(context: Context) -> Path:
+    path = context.folder / "history.jsonl"
+    if not path.exists():
+        write_history(path, PAIR_ROWS)
     return path
 
 

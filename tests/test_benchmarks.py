@@ -15,6 +15,7 @@ from benchmarks.decision_simulation import simulate
 from benchmarks.decision_simulation import tables as simulated_tables
 from benchmarks.fresh_clone import CloneRun, parts_of, second_seconds
 from benchmarks.gate_command import GateCommand, judged
+from benchmarks.interleave import interleaved
 from benchmarks.known_failures_log import by_loop, write_log
 from benchmarks.metrics import faces_of, skin_of, write_pictures
 from benchmarks.overhead import SAME_IMAGES_LEVELS, Round
@@ -184,6 +185,15 @@ def test_two_ways_take_turns():
         both = in_turn(lambda: calls.append("a") or 1, lambda: calls.append("b") or 2, number_)
         assert both == (1, 2)
     assert "".join(calls) == "abbaab"
+
+
+def test_two_ways_take_turns_for_many_rounds():
+    calls = []
+    ones, twos = interleaved(lambda n: calls.append(f"a{n}") or n, lambda n: calls.append(f"b{n}") or -n, 3)
+    assert calls == ["a0", "b0", "b1", "a1", "a2", "b2"]
+    assert (ones, twos) == ([0, 1, 2], [0, -1, -2])
+    with pytest.raises(ValueError, match="rounds"):
+        interleaved(lambda n: n, lambda n: n, 0)
 
 
 def test_a_log_is_read_alike_by_the_registry_and_by_a_loop(tmp_path):

@@ -1,49 +1,86 @@
-"""One round of a comparison as a pair of the table over all comparisons."""
+"""One pair of ``python -m benchmarks``: a training run, or a set of images, by each side."""
 
-from benchmarks.comparison import Context, Pair, UnmeasuredError
+from typing import Any, Literal
+
+from benchmarks.comparison import Context, Pair, UnmeasuredError, in_turn
 from benchmarks.generation_speed.measure import Part, obstacle, recorded, run_missing
 from benchmarks.generation_speed.profile import LOAD
-from benchmarks.generation_speed.records import gpu_name, records_of
+from benchmarks.generation_speed.records import Records, records_of
+from benchmarks.generation_speed.report import SAME_LEVELS
 from benchmarks.generation_speed.work import Work, usual_work
 from lifeos.processor import available_cores
 
+Device = Literal["cpu", "cuda"]
+
 
 def training_pair(context: Context, number: int) -> Pair:
-    """Time both trainings once, start to end of each process.
+    """Time a training run on the processor, start of the process to its end, against diffusers' script."""
+    return _training(context, number, "cpu")
 
-    Raises:
-        UnmeasuredError: a side cannot be run here, or failed.
-    """
-    work, found = _round(context, number, ("train-ours", "train-theirs"))
-    ours, theirs = (found[f"train-{side}-{number}-long"]["seconds"] for side in ("ours", "theirs"))
-    return Pair(ours, theirs, details={"steps": work.long})
+
+def training_gpu_pair(context: Context, number: int) -> Pair:
+    """Time a training run on the GPU, start of the process to its end, against diffusers' script."""
+    return _training(context, number, "cuda")
 
 
 def sampling_pair(context: Context, number: int) -> Pair:
-    """Time both ways of drawing the same images once, loading left out.
+    """Time drawing and saving on the processor against a plain loop over a pipeline; loading is not in it."""
+    return _sampling(context, number, "cpu")
+
+
+def sampling_gpu_pair(context: Context, number: int) -> Pair:
+    """Time drawing and saving on the GPU against a plain loop over a pipeline; loading is not in it."""
+    return _sampling(context, number, "cuda")
+
+
+def sampled_pair(ours: dict[str, Any], theirs: dict[str, Any]) -> Pair:
+    """Return the pair of both sides' float32 records.
 
     Raises:
-        UnmeasuredError: a side cannot be run here, or failed.
+        UnmeasuredError: the images differ, or were not compared.
     """
-    work, found = _round(context, number, ("sample",))
-    runs = [found[f"sample-{side}-{number}-{work.sampling_dtypes[0]}"] for side in ("ours", "theirs")]
-    ours, theirs = (sum(run["stages"].values()) - run["stages"][LOAD] for run in runs)
-    return Pair(ours, theirs, details={"images": runs[0]["images"]})
+    apart = [record["difference"]["largest"] for record in (ours, theirs) if "difference" in record]
+    if not apart:
+        raise UnmeasuredError("the images were not compared")
+    if not max(apart) <= SAME_LEVELS:
+        raise UnmeasuredError(f"the images differ by {max(apart):.1f} of 255 levels: not the same images")
+    drawing = [sum(record["stages"].values()) - record["stages"][LOAD] for record in (ours, theirs)]
+    return Pair(*drawing, details={"images": ours["images"], "difference": max(apart)})
 
 
-def _round(context: Context, number: int, parts: tuple[Part, ...]) -> tuple[Work, dict[str, dict[str, float]]]:
-    size, device = ("small", "cpu") if gpu_name() is None else ("full", "cuda")
-    work = usual_work(size, device, available_cores(), rounds=number + 1)
-    for part in parts:
-        reason = obstacle(work, context.script, part)
-        if reason is not None:
-            raise UnmeasuredError(reason)
-    folder = (context.folder / "speed").absolute()
+def _training(context: Context, number: int, device: Device) -> Pair:
+    work, records = _work_and_records(context, number, device)
+    name = "train-{}-0-long"
+    ours, theirs = in_turn(
+        lambda: _made(context, work, records, "train-ours")[name.format("ours")],
+        lambda: _made(context, work, records, "train-theirs")[name.format("theirs")],
+        number,
+    )
+    return Pair(ours["seconds"], theirs["seconds"], details={"images": work.trained_images("long")})
+
+
+def _sampling(context: Context, number: int, device: Device) -> Pair:
+    work, records = _work_and_records(context, number, device)
+    found = _made(context, work, records, "sample")
+    return sampled_pair(found["sample-ours-0-float32"], found["sample-theirs-0-float32"])
+
+
+def _work_and_records(context: Context, number: int, device: Device) -> tuple[Work, Records]:
+    size: Literal["full", "small"] = "full" if device == "cuda" else "small"
+    work = usual_work(size, device, available_cores(), rounds=1)
+    identity = records_of(work, context.script, context.folder, context.root).identity
+    # One round a pair; base and pictures are made once and shared by all of them.
+    return work, Records(context.folder / f"records-{number}", identity)
+
+
+def _made(context: Context, work: Work, records: Records, part: Part) -> dict[str, dict[str, Any]]:
     script = None if context.script is None else context.script.absolute()
-    records = records_of(work, script, folder, context.root)
-    run_missing(work, script, folder, context.root, records, parts, None)
-    found = {job.name: record for job, record in recorded(work, records) if job.part in parts}
-    failed = [f"{name}: {record['failed']}" for name, record in found.items() if "failed" in record]
-    if failed:
-        raise UnmeasuredError(failed[0])
-    return work, found
+    reason = obstacle(work, script, part)
+    if reason is not None:
+        raise UnmeasuredError(reason)
+    run_missing(work, script, context.folder, context.root, records, (part,), None)
+    found = {job.name: record for job, record in recorded(work, records)}
+    for name, record in found.items():
+        if "failed" in record:
+            raise UnmeasuredError(f"{name}: {record['failed']}")
+    return found
