@@ -1,9 +1,14 @@
-"""A history of 100,000 rows: an append against a bare write and fsync, and what a question to it takes."""
+"""A history of 100,000 rows: one append against a bare write and fsync, and `lifeos history` as a process.
 
+    python -m benchmarks.history_scale [--rows N] [--rounds N]
+"""
+
+import argparse
 import json
 import os
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -14,13 +19,14 @@ from benchmarks.comparison import Context, Pair, in_turn
 from benchmarks.interleave import interleaved
 from benchmarks.table import Line, format_table
 from evals.history import append
-from evals.history_index import entries, index_path
+from evals.history_index import entries
 from evals.history_line import Content
 
 ROOT = Path(__file__).resolve().parents[1]
-ROWS, APPENDS = 100_000, 50
+NAME = "history"
+APPEND_TARGET, QUERY_TARGET = 1.5, 1.0
 _GATES = 40
-PAIR_ROWS, PAIR_APPENDS = 20_000, 50
+PAIR_ROWS, PAIR_APPENDS = 100_000, 50
 _EVERY_LINE = """
 import json, sys
 with open(sys.argv[1], encoding="utf-8") as lines:
@@ -30,52 +36,50 @@ for row in rows[-int(sys.argv[3]):]:
 """
 
 
-def append_pair(context: Context, number: int) -> Pair:
-    """Append to the long history and write the same line bare, in turn; the median of ``APPENDS`` each."""
-    history, bare = _history(context), context.folder / "bare.jsonl"
-    card = scorecard(ROWS)
-    text = json.dumps(card).encode() + b"\n"
-    turns = [
-        in_turn(lambda: _timed(lambda: append(history, card)), lambda: _timed(lambda: _bare(bare, text)), number + turn)
-        for turn in range(APPENDS)
-    ]
-    return Pair(median(turn[0] for turn in turns), median(turn[1] for turn in turns))
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Print the table; status 1 when a target is missed."""
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.history_scale", description=__doc__)
+    parser.add_argument("--rows", type=int, default=100_000)
+    parser.add_argument("--rounds", type=int, default=200)
+    given = parser.parse_args(arguments)
+    lines = history_lines(given.rows, given.rounds)
+    print(format_table(lines))
+    return 0 if all(line.verdict in ("met", "no target") for line in lines) else 1
 
 
-def query_pair(context: Context, number: int) -> Pair:
-    """Ask for the last rows of one persona: `lifeos history` as a process, and a process that reads every line."""
-    history = _history(context)
-    entries(history)
-    asked = ["-m", "lifeos", "history", "--history", str(history), "--persona", "persona-3", "--last", "20"]
-    ours, theirs = in_turn(
-        lambda: _timed(lambda: _python(asked)), lambda: _timed(lambda: _python(["-c", _BY_JSON, str(history)])), number
-    )
-    return Pair(ours, theirs)
-
-
-def index_pair(context: Context, number: int) -> Pair:
-    """Make the index from nothing, and read every line with json alone."""
-    history = _history(context)
-
-    def ours() -> None:
-        index_path(history).unlink(missing_ok=True)
+def history_lines(rows: int, rounds: int) -> list[Line]:
+    """Return the lines of the table: appends and questions beside ``rows`` rows, the median of ``rounds`` appends."""
+    with tempfile.TemporaryDirectory() as folder:
+        history, bare = Path(folder, "history.jsonl"), Path(folder, "bare.jsonl")
+        write_history(history, rows)
+        card = scorecard(rows)
+        text = json.dumps(card).encode() + b"\n"
+        ours, theirs = interleaved(
+            lambda _: _timed(lambda: append(history, card)), lambda _: _timed(lambda: _bare(bare, text)), rounds
+        )
+        started = time.perf_counter()
         entries(history)
-
-    one, other = in_turn(
-        lambda: _timed(ours), lambda: _timed(lambda: _python(["-c", _BY_JSON, str(history)])), number
-    )
-    return Pair(one, other)
-
-
-def _history(context: Context) -> Path:
-    path = context.folder / "history.jsonl"
-    if not path.exists():
-        write_history(path, ROWS)
-    return path
+        indexing = time.perf_counter() - started
+        asked = ["history", "--history", str(history), "--persona", "persona-3", "--last", "20"]
+        query = median(_timed(lambda: _lifeos(asked)) for _ in range(6))
+        one = ["history", "show", "--history", str(history), _id(5)]
+        shown = median(_timed(lambda: _lifeos(one)) for _ in range(6))
+        whole = median(_timed(lambda: _lifeos(["history", "--history", str(history)])) for _ in range(3))
+        size = f"{rows:,} rows, {history.stat().st_size / 1e6:.0f} MB"
+    append_note = f"append {1e3 * median(ours):.2f} ms, bare write and fsync {1e3 * median(theirs):.2f} ms, {size}"
+    return [
+        Line(NAME, "append, times a bare write and fsync", median(ours) / median(theirs), "x", APPEND_TARGET,
+             note=append_note),
+        Line(NAME, "append beyond the bare write", median(ours) - median(theirs), "s"),
+        Line(NAME, "lifeos history --persona NAME --last 20", query, "s", QUERY_TARGET, note="start to exit"),
+        Line(NAME, "lifeos history show ID", shown, "s", QUERY_TARGET, note="start to exit"),
+        Line(NAME, "lifeos history, every row listed", whole, "s", note="start to exit"),
+        Line(NAME, "the index made from nothing", indexing, "s", note="every row read and its hash derived again"),
+    ]  # fmt: skip
 
 
 def append_pair(context: Context, number: int) -> Pair:
-    """Time an append beside 20,000 rows and a bare write and fsync, each the median of 50 in turn."""
+    """Time an append beside 100,000 rows and a bare write and fsync, each the median of 50 in turn."""
     history, card = _history(context), scorecard(PAIR_ROWS + number)
     text = json.dumps(card).encode() + b"\n"
     ours, bare = interleaved(
@@ -87,7 +91,7 @@ def append_pair(context: Context, number: int) -> Pair:
 
 
 def query_pair(context: Context, number: int) -> Pair:
-    """Time a question to 20,000 rows as a process, against a process that reads every line with ``json``."""
+    """Time a question to 100,000 rows as a process, against a process that reads every line with ``json``."""
     history = _history(context)
     asked = ["history", "--history", str(history), "--persona", "persona-3", "--last", "20"]
     plain = [sys.executable, "-c", _EVERY_LINE, str(history), "persona-3", "20"]
@@ -143,5 +147,9 @@ def _bare(path: Path, text: bytes) -> None:
         os.fsync(file.fileno())
 
 
-def _python(arguments: Sequence[str]) -> None:
-    subprocess.run([sys.executable, *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+def _lifeos(arguments: Sequence[str]) -> None:
+    subprocess.run([sys.executable, "-m", "lifeos", *arguments], cwd=ROOT, stdout=subprocess.DEVNULL, check=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -154,12 +154,12 @@ COMPARISONS: tuple[Comparison, ...] = (
         needs=("package:ray",), packages=("ray",),
     ),
     Comparison(
-        "history-append", "a row appended to a history of 20,000", "evals.history.append, median of 50",
+        "history-append", "a row appended to a history of 100,000", "evals.history.append, median of 50",
         "write and fsync of the same bytes", "s", "benchmarks.history_scale:append_pair", direction=SHARE,
         target=Target("ratio", high=1.5),
     ),
     Comparison(
-        "history-query", "the last 20 rows of one of ten personas of 20,000 rows",
+        "history-query", "the last 20 rows of one of ten personas of 100,000 rows",
         "lifeos history --persona NAME --last 20, start to exit",
         "a process that reads every line with json", "s", "benchmarks.history_scale:query_pair",
         target=Target("ours", high=1.0), warms_up=True,

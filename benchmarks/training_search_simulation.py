@@ -1,8 +1,8 @@
 """``python -m benchmarks.training_search_simulation``: does a search find more than chance, trials for trials.
 
 Nothing is trained. A likeness that is written down as a function of the parameters stands in for training, with the
-noise that sixteen images leave; suggestions come from the code that makes real ones, ``suggest``. Chance is the same code
-that never gets past its trials drawn at random.
+noise that sixteen images leave; suggestions come from the code that makes real ones, ``suggest``. Chance is the same
+code that never gets past its trials drawn at random.
 """
 
 import argparse
