@@ -33,6 +33,12 @@ def test_the_best_of_equals_flatters_itself_by_the_stated_optimism():
     assert drawn.max(axis=1).mean() - 0.7 == pytest.approx(stated, rel=0.03)
 
 
+def test_those_that_left_before_count_in_the_optimism():
+    pair = [candidate(0.7), candidate(0.8)]
+    assert select(pair, looked_at=10).optimism == pytest.approx(0.0153875, abs=1e-6)
+    assert select(pair, looked_at=1).optimism == select(pair).optimism == pytest.approx(0.01 / math.sqrt(math.pi))
+
+
 @given(st.lists(st.tuples(st.floats(-1, 1), st.booleans()), min_size=2, max_size=8))
 def test_what_is_ruled_out_is_never_chosen(given_candidates):
     made = [candidate(value, ruled_out=["face_rate"] if bad else []) for value, bad in given_candidates]
