@@ -16,6 +16,7 @@ from statistics import median
 from typing import Any
 
 from benchmarks.comparison import Context, Pair, in_turn
+from benchmarks.interleave import interleaved
 from benchmarks.table import Line, format_table
 from evals.history import append
 from evals.history_index import entries
@@ -53,11 +54,9 @@ def history_lines(rows: int, rounds: int) -> list[Line]:
         write_history(history, rows)
         card = scorecard(rows)
         text = json.dumps(card).encode() + b"\n"
-        turns = [
-            in_turn(lambda: _timed(lambda: append(history, card)), lambda: _timed(lambda: _bare(bare, text)), number)
-            for number in range(rounds)
-        ]
-        ours, theirs = [turn[0] for turn in turns], [turn[1] for turn in turns]
+        ours, theirs = interleaved(
+            lambda _: _timed(lambda: append(history, card)), lambda _: _timed(lambda: _bare(bare, text)), rounds
+        )
         started = time.perf_counter()
         entries(history)
         indexing = time.perf_counter() - started
