@@ -95,7 +95,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         packages=_DIFFUSERS,
     ),
     Comparison(
-        "metrics-faces", "faces of 1,000 pictures of 512 pixels", "detection and embedding, the same weights",
+        "metrics-faces", "faces of pictures of 512 pixels", "detection and embedding, the same weights",
         "insightface: FaceAnalysis, prepare, get an image", "s", "benchmarks.metrics:faces_pair",
         target=Target("ratio", low=2.0), needs=("package:insightface",), packages=_FACES,
     ),
@@ -149,7 +149,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         packages=_DIFFUSERS,
     ),
     Comparison(
-        "ray-sweep", "2,000 images of 5 ms over four Ray nodes of this machine", "lifeos over Ray, start-up included",
+        "ray-sweep", "images of 5 ms over four Ray nodes of this machine", "lifeos over Ray, start-up included",
         "the same images one after another in one process", "s", "benchmarks.ray_sweep:sweep_pair",
         needs=("package:ray",), packages=("ray",),
     ),
