@@ -6,7 +6,6 @@ import re
 from pathlib import Path
 
 import pytest
-from benchmarks.interleave import interleaved
 
 from benchmarks.batched_sampling import limited_plan
 from benchmarks.batched_sampling import pair_of as batched_pair
@@ -16,12 +15,15 @@ from benchmarks.decision_simulation import simulate
 from benchmarks.decision_simulation import tables as simulated_tables
 from benchmarks.fresh_clone import CloneRun, parts_of, second_seconds
 from benchmarks.gate_command import GateCommand, judged
+from benchmarks.interleave import interleaved
 from benchmarks.known_failures_log import by_loop, write_log
 from benchmarks.metrics import faces_of, skin_of, write_pictures
 from benchmarks.overhead import SAME_IMAGES_LEVELS, Round
 from benchmarks.overhead import pair_of as overhead_pair
 from benchmarks.ray_sweep import tasks_of
 from benchmarks.table import Line, all_met, format_table, number
+from benchmarks.training_search_simulation import simulate as training_searches
+from benchmarks.training_search_simulation import table as training_search_table
 from benchmarks.training_stop_simulation import simulate as training_stops
 from benchmarks.training_stop_simulation import table as training_stop_table
 from lifeos.errors import InputError
@@ -258,6 +260,16 @@ def test_a_small_simulation_of_stopped_runs_says_the_same_twice_and_tells_flat_f
     assert head in page
     for line in lines[1:]:  # the page has a thousand runs of each
         assert re.search(re.escape(line.split(" | 12 |")[0]) + r" \| 1,000 \|", page), line
+
+
+def test_the_training_search_is_simulated_alike_twice_and_its_table_stands_on_its_page():
+    pytest.importorskip("optuna")
+    lines = training_searches(3, (5, 12))
+    assert lines == training_searches(3, (5, 12))
+    assert [line["gain"] for line in lines if line["trials"] == 5] == [0.0, 0.0]  # the same five at random
+    page = (Path(__file__).parents[1] / "docs" / "training-search.md").read_text(encoding="utf-8")
+    assert training_search_table(lines).splitlines()[0] in page
+    assert all(f"| {line['stand_in']} | 20 | 200 |" in page for line in lines)
 
 
 class TestDecisionSimulation:
