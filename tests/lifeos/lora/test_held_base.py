@@ -23,7 +23,7 @@ def test_a_held_base_draws_what_a_fresh_one_draws_and_is_loaded_once(base, write
     loaded, real = [], tiny_base.TinyBase.load
     held, store = HeldBase(), ImageStore(tmp_path / "held")
     with monkeypatch.context() as patch:
-        patch.setattr(tiny_base.TinyBase, "load", lambda *rest: loaded.append(1) or real(*rest))
+        patch.setattr(tiny_base.TinyBase, "load", lambda *rest, **named: loaded.append(1) or real(*rest, **named))
         for plan, file in orders:
             asked = planned_images(plan, base, file, store)
             # Two calls for one plan, each with one prompt of it, as shards come.
