@@ -16,7 +16,7 @@ def make_plan(**changes):
                          "width": 32, "height": 32, **changes})
 
 
-def test_a_held_base_draws_what_a_fresh_one_draws_and_is_loaded_once(base, write_lora, tmp_path, monkeypatch):
+def test_a_held_base_draws_what_a_fresh_one_draws_and_is_loaded_once_a_type(base, write_lora, tmp_path, monkeypatch):
     """One LoRA after another, a type that rounds the weights, no LoRA: nothing of the one before stays in the base."""
     lora = write_lora(edit=lambda tensors: {name: (kind, array * 3) for name, (kind, array) in tensors.items()})
     orders = [(make_plan(dtype="bfloat16"), lora), (make_plan(strength=0.5), lora), (make_plan(), None)]
@@ -29,7 +29,7 @@ def test_a_held_base_draws_what_a_fresh_one_draws_and_is_loaded_once(base, write
             # Two calls for one plan, each with one prompt of it, as shards come.
             for image in asked.images:
                 render_images(asked, [image], store, threads=1, denoiser_of=held.denoiser)
-    assert len(loaded) == 1
+    assert len(loaded) == 2  # text encoders are read in the plan's type: once for bfloat16, once for float32
     pictures = set()
     for plan, file in orders:
         fresh = sample_plan(plan, base, file, ImageStore(tmp_path / "fresh"), threads=1, batch_size=1)
