@@ -4,7 +4,7 @@ A thousand runs are a thousand points in every chart. Each series is one path fo
 (lines of no length with round ends), so a page has a hundred elements and not a hundred thousand.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -182,7 +182,9 @@ def _chart(points: list[_Point], machines: Sequence[str], commits: Sequence[str]
     )
 
 
-def _series(machine: int, points: Sequence[_Point], across: Any, up: Any) -> Series:
+def _series(
+    machine: int, points: Sequence[_Point], across: Callable[[_Point], float], up: Callable[[float], float]
+) -> Series:
     places = [(across(point), up(point.value)) for point in points]
     return Series(
         place=machine,

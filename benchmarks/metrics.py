@@ -1,7 +1,7 @@
 """Measuring images as lifeos does it against one image at a time with insightface and plain scikit-image calls.
 
 Both sides have every core, the same pictures and, for faces, the same weights (``benchmarks.insightface_pack``).
-``python -m benchmarks.metrics JOB.json`` times all ways in one process, in turn.
+``python -m benchmarks.metrics JOB.json`` times both ways of one comparison in one process, in turn.
 """
 
 import json
@@ -21,7 +21,6 @@ from evals.images import RgbImage
 from lifeos.errors import InputError
 from lifeos.persona import load_persona
 
-NAME = "metrics"
 # Pixels. A head that fills the frame is cut out by the detector in two ways that score alike, and which of them stays
 # depends on the threshold of overlap, which both sides have for themselves.
 SIDE, HEAD = 512, 320

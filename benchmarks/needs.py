@@ -1,6 +1,6 @@
 """What a comparison needs that a machine or a caller may not have, and how its lack is said.
 
-``gpu``, ``chromium``, ``script``, ``package:NAME`` (an importable module) and ``any-checkout`` for none.
+``gpu``, ``chromium``, ``script`` and ``package:NAME`` (an importable module).
 """
 
 import importlib.util

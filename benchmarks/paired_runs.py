@@ -8,7 +8,16 @@ from dataclasses import replace
 from pathlib import Path
 from typing import cast
 
-from benchmarks.comparison import FEWEST_PAIRS, Comparison, Context, Outcome, Pair, PairedRun, UnmeasuredError
+from benchmarks.comparison import (
+    FEWEST_PAIRS,
+    TIMES_AS_FAST,
+    Comparison,
+    Context,
+    Outcome,
+    Pair,
+    PairedRun,
+    UnmeasuredError,
+)
 from benchmarks.machine import load_average, without_paths
 from benchmarks.needs import unmet
 from lifeos.errors import InputError
@@ -86,7 +95,6 @@ def pair_words(comparison: Comparison, pair: Pair) -> str:
 def _check(comparison: Comparison, pair: Pair) -> None:
     if (pair.alternative is None) != (not comparison.alternative):
         raise ValueError(f"{comparison.id} and its pair disagree on whether there is an alternative")
-    if pair.alternative is not None and 0.0 in (pair.ours, pair.alternative):
-        divisor = pair.ours if comparison.direction == "alternative / ours" else pair.alternative
-        if divisor == 0.0:
-            raise UnmeasuredError("one side is 0, so there is no ratio")
+    divisor = pair.ours if comparison.direction == TIMES_AS_FAST else pair.alternative
+    if pair.alternative is not None and divisor == 0.0:
+        raise UnmeasuredError("one side is 0, so there is no ratio")

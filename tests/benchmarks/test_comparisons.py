@@ -98,6 +98,14 @@ class TestRun:
         assert "file.png are not there" in outcome.reason
         assert "/srv" not in outcome.reason
 
+    def test_a_side_of_zero_has_no_ratio(self, tmp_path, monkeypatch):
+        monkeypatch.setattr("tests.benchmarks.synthetic.pair", lambda *_: Pair(0.0, 2.0))
+        assert run_comparison(row(), context(tmp_path)).reason == "one side is 0, so there is no ratio"
+        assert run_comparison(row(direction=SHARE), context(tmp_path)).ratio == 0.0
+
+    def test_a_row_and_its_pairs_agree_on_whether_there_is_an_alternative(self, tmp_path):
+        assert "disagree" in run_comparison(row(alternative=""), context(tmp_path)).reason
+
     def test_an_error_of_the_benchmark_itself_is_not_hidden(self, tmp_path, monkeypatch):
         monkeypatch.setattr("tests.benchmarks.synthetic.pair", lambda *_: 1 / 0)
         with pytest.raises(ZeroDivisionError):
