@@ -68,9 +68,7 @@ def append(
     with _locked(path), path.open("a+b", buffering=0) as file:
         last = _last_hash(path, file, on_recovery)
         row, line = content.sealed(last)
-        _write_through(file.fileno(), line)
-    if last is None:
-        sync_folder(path.parent)
+        _append_line(path, file, line, is_first=last is None)
     return row
 
 
@@ -242,6 +240,12 @@ def _recovered(path: Path, file: BinaryIO, tail: Tail, on_recovery: Callable[[st
 
 def _line_count(file: BinaryIO) -> int:
     return sum(1 for _ in whole_lines(file))
+
+
+def _append_line(path: Path, file: BinaryIO, line: bytes, *, is_first: bool) -> None:
+    _write_through(file.fileno(), line)
+    if is_first:
+        sync_folder(path.parent)
 
 
 def _write_through(descriptor: int, data: bytes) -> None:

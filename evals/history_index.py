@@ -132,10 +132,10 @@ def _bring_up(database: sqlite3.Connection, history: Path, file: BinaryIO) -> No
         return
     database.execute("BEGIN IMMEDIATE")
     try:
-        start, number = _goes_on_from(database, file)
+        start, number = _goes_on_from(database, file, known.st_size)
         if not number:
             _empty(database)
-        database.executemany(_INSERT, _values(history, file, start, number, known.st_size))
+        database.executemany(_INSERT, _values(history, file, start, number))
         database.execute("DELETE FROM state")
         database.execute("INSERT INTO state VALUES (?, ?, ?)", (_REVISION, known.st_size, known.st_mtime_ns))
         database.execute("COMMIT")
@@ -151,7 +151,7 @@ def _state(database: sqlite3.Connection) -> tuple[int, int, int] | None:
     return None if row is None else (row["revision"], row["size"], row["changed"])
 
 
-def _goes_on_from(database: sqlite3.Connection, file: BinaryIO) -> tuple[int, int]:
+def _goes_on_from(database: sqlite3.Connection, file: BinaryIO, size: int) -> tuple[int, int]:
     """Return where the rows that the index lacks begin, and how many it has; (0, 0) to begin anew."""
     state = _state(database)
     if state is None or state[0] != _REVISION:
@@ -159,13 +159,12 @@ def _goes_on_from(database: sqlite3.Connection, file: BinaryIO) -> tuple[int, in
     last = database.execute("SELECT number, offset, length, hash FROM rows ORDER BY number DESC LIMIT 1").fetchone()
     if last is None:
         return 0, 0
-    end = last["offset"] + last["length"]
     # Grown, with the last row that is known where it was: all before it is as old as that row.
-    grown = file.seek(0, 2) > end
+    grown = size > state[1]
     file.seek(last["offset"])
     line = file.read(last["length"])
     same = line.endswith(b"\n") and hash_of(line[:-1].removesuffix(b"\r")) == last["hash"]
-    return (end, last["number"]) if grown and same else (0, 0)
+    return (last["offset"] + last["length"], last["number"]) if grown and same else (0, 0)
 
 
 def _empty(database: sqlite3.Connection) -> None:
@@ -175,10 +174,8 @@ def _empty(database: sqlite3.Connection) -> None:
         database.execute(statement)
 
 
-def _values(history: Path, file: BinaryIO, start: int, number: int, size: int) -> Iterator[tuple[Any, ...]]:
+def _values(history: Path, file: BinaryIO, start: int, number: int) -> Iterator[tuple[Any, ...]]:
     for count, (offset, length, line) in enumerate(whole_lines(file, start), number + 1):
-        if offset >= size:
-            break  # written since the file was asked for its size: the next question's
         row = parse_line(history, count, line)
         reused = row.get("reused")
         facts = (None if row.get(name) is None else str(row[name]) for name in FACTS)

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.adherence_eval import METRICS as ADHERENCE
 from lifeos.errors import InputError
-from lifeos.measure import ImageToMeasure, Measurements, image_rows
+from lifeos.measure import Measurements, image_rows, images_of_result
 from lifeos.processor import resolve_dtype
 from lifeos.progress import Progress
 
@@ -80,7 +80,7 @@ def measure_base(
     from lifeos.lora.sample_once import sample_once
 
     sampled = sample_once(base_plan(persona), persona.base, None, artifacts, progress)
-    images = [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in sampled.images]
+    images = images_of_result(sampled)
     paths = [image.path for image in images]
     records = measurements.of_all(paths, progress, "the base without a LoRA")
     prompts = class_prompts(persona)

@@ -13,7 +13,7 @@ from evals.scorecard import compact_time, row_id
 from evals.selection import Candidate, Selection, select
 from lifeos.candidate_judge import CandidateJudge
 from lifeos.errors import InputError
-from lifeos.measure import ImageToMeasure
+from lifeos.measure import ImageToMeasure, images_of_result
 from lifeos.progress import Progress
 from lifeos.release_inputs import release_plan
 
@@ -29,6 +29,16 @@ SWEEP_SCHEMA = "lifeos.sweep/1"
 """Rows of a parameter sweep, which tell of the candidates under the same keys."""
 _CHOSEN_IN = (SCHEMA, TRAINING_SCHEMA, SWEEP_SCHEMA)
 Sample = Callable[["SamplePlan", Path, Path], Sequence[ImageToMeasure]]
+
+
+def sample_in_child(artifacts: Path, progress: Progress) -> Sample:
+    """Return what renders a plan with a LoRA file in the one child process, into the store of ``artifacts``."""
+    from lifeos.lora.sample_once import sample_once
+
+    def sample(plan: "SamplePlan", base: Path, file: Path) -> list[ImageToMeasure]:
+        return images_of_result(sample_once(plan, base, file, artifacts, progress))
+
+    return sample
 
 
 def choose_among(

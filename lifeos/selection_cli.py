@@ -31,10 +31,8 @@ def choose_checkpoint(
     from lifeos import engine
     from lifeos.errors import InputError
     from lifeos.inputs import read_inputs
-    from lifeos.lora.sample_once import sample_once
-    from lifeos.measure import ImageToMeasure
     from lifeos.report.progress_bars import show_progress
-    from lifeos.selection import choose_among
+    from lifeos.selection import choose_among, sample_in_child
 
     for file in files:
         if not file.is_file():
@@ -42,14 +40,9 @@ def choose_checkpoint(
     inputs = read_inputs({"persona": persona, "policy": policy, "history": history, "artifacts": artifacts})
     watching: Any = nullcontext(lambda *_: None) if as_json else show_progress()
     with watching as progress:
-
-        def sample(plan: Any, base: Path, file: Path) -> list[ImageToMeasure]:
-            images = sample_once(plan, base, file, inputs.artifacts, progress).images
-            return [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in images]
-
         found, row = choose_among(
             inputs, files, strength or [1.0], time=utc_now(),
-            progress=progress, engine=engine, sample=sample,
+            progress=progress, engine=engine, sample=sample_in_child(inputs.artifacts, progress),
         )  # fmt: skip
     if as_json:
         print(json.dumps({"schema": SCHEMA, "row": row["id"], "chosen": row["chosen"], "optimism": row["optimism"],

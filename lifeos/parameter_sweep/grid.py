@@ -1,6 +1,7 @@
 """The cells of a sweep: every combination of its values, with what the persona says where the sweep is silent."""
 
 import itertools
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -76,12 +77,31 @@ def cells_of(sweep: Sweep, path: Path, inputs: "Inputs", persona: "Persona", eng
             is not there, stands twice or does not fit the base; no LoRA and no champion; or a sampler that the family
             does not know. Size comes first: nothing is read for a grid that is refused for it.
     """
+    require_drawable(sweep, path, persona)
+    files = _lora_files(sweep.grid, path, inputs, persona)
+    for file in files:
+        for gate, verdict in engine.inspect(file.path, persona.base, persona.family).items():
+            if verdict.blocks:
+                raise InputError(f"{file.path}: {gate}: {verdict.reason}; next: leave it out of {path.name}")
+    return [Cell(*values) for values in itertools.product(files, *_values(sweep.grid, persona))]
+
+
+def require_drawable(sweep: Sweep, path: Path, persona: "Persona") -> None:
+    """Refuse a grid by its size and its samplers alone: before any LoRA is trained for it or read.
+
+    Args:
+        sweep: as read from ``path``; LoRAs that are yet to be trained count as many as are kept at most.
+        path: of SWEEP.toml.
+        persona: its own values stand where the sweep names none.
+
+    Raises:
+        InputError: one combination only, or more than ``LARGEST_GRID`` of them or ``MOST_IMAGES`` images; or a sampler
+            that the family does not know.
+    """
     from lifeos.lora.families import get_family
 
-    grid, own = sweep.grid, persona.sampler
-    strengths, guidances = grid.strength or [own.strength], grid.guidance or [own.guidance]
-    steps, samplers = grid.steps or [own.steps], grid.sampler or [own.name]
-    count = len(grid.lora or [None]) * len(strengths) * len(guidances) * len(steps) * len(samplers)
+    values = _values(sweep.grid, persona)
+    count = _lora_count(sweep) * math.prod(len(each) for each in values)
     each = len(persona.prompts_a) * len(persona.seeds.a)
     if count < 2:
         raise InputError(f"{path}: grid: accepted two cells or more, got one; next: add a value to a list of [grid]")
@@ -89,22 +109,28 @@ def cells_of(sweep: Sweep, path: Path, inputs: "Inputs", persona: "Persona", eng
         raise InputError(f"{path}: grid: accepted at most {LARGEST_GRID:,} cells and {MOST_IMAGES:,} images, got "
                          f"{count:,} cells of {each:,} images ({count * each:,}); next: shorten the lists of [grid]")
     known = get_family(persona.family).samplers
-    for sampler in samplers:
+    for sampler in values[-1]:
         if sampler not in known:
             raise InputError(
                 f"{path}: grid.sampler: accepted {', '.join(known)}, got {sampler!r}; next: edit {path.name}"
             )
-    files = _lora_files(grid, path, inputs, persona)
-    for file in files:
-        for gate, verdict in engine.inspect(file.path, persona.base, persona.family).items():
-            if verdict.blocks:
-                raise InputError(f"{file.path}: {gate}: {verdict.reason}; next: leave it out of {path.name}")
-    return [Cell(*values) for values in itertools.product(files, strengths, guidances, steps, samplers)]
 
 
 def varied(cells: Sequence[Cell]) -> list[str]:
     """Return the dimensions in which cells differ, in the order of ``DIMENSIONS``."""
     return [name for name in DIMENSIONS if len({cell.value(name) for cell in cells}) > 1]
+
+
+def _values(grid: Grid, persona: "Persona") -> tuple[list[float], list[float], list[int], list[str]]:
+    own = persona.sampler
+    return (grid.strength or [own.strength], grid.guidance or [own.guidance], grid.steps or [own.steps],
+            grid.sampler or [own.name])  # fmt: skip
+
+
+def _lora_count(sweep: Sweep) -> int:
+    if sweep.training is not None and sweep.grid.lora is None:
+        return min(sweep.training.keep or sweep.training.trials, sweep.training.trials)
+    return len(sweep.grid.lora or [None])
 
 
 def _lora_files(grid: Grid, path: Path, inputs: "Inputs", persona: "Persona") -> list[LoraFile]:

@@ -2,14 +2,12 @@
 
 import time
 from collections.abc import Callable, Sequence
-from functools import cache
 from pathlib import Path
 
 from lifeos.lora.sample import SampleResult
 from lifeos.lora.sample_once import sample_once
-from lifeos.lora.sample_plan import image_key
 from lifeos.lora.store import ImageStore
-from lifeos.parameter_sweep.rendering import Rendering, RenderTask
+from lifeos.parameter_sweep.rendering import Rendering, RenderTask, planned_tasks
 from lifeos.progress import Progress
 
 
@@ -23,18 +21,18 @@ class LocalEngine:
     def render(self, tasks: Sequence[RenderTask], artifacts: Path, progress: Progress) -> Rendering:
         """As ``RenderEngine.render``; a task of which every image is there starts no child."""
         started = time.monotonic()
-        keys = image_keys(tasks)
         store = ImageStore(artifacts / "samples")
+        keys = [{image.key for image in planned.images} for planned in planned_tasks(tasks, store)]
         different = {key for of_task in keys for key in of_task}
         lacking = {key for key in different if not store.has(key)}
         total, made = len(different), 0
         progress("sampling", total - len(lacking), total)
         for task, of_task in zip(tasks, keys, strict=True):
-            own = lacking & set(of_task)
+            own = lacking & of_task
             if not own:
                 continue
             # The child counts what it finds there, which this count holds already.
-            before = total - len(lacking) - (len(set(of_task)) - len(own))
+            before = total - len(lacking) - (len(of_task) - len(own))
             made += self._sample(task.plan, task.base, task.lora, artifacts, _from(before, total, progress)).made
             lacking -= own
         progress("sampling", total, total)
@@ -43,22 +41,3 @@ class LocalEngine:
 
 def _from(before: int, total: int, progress: Progress) -> Progress:
     return lambda stage, done, _: progress(stage, before + done, total)
-
-
-def image_keys(tasks: Sequence[RenderTask]) -> list[list[str]]:
-    """Return the key of every image of each task, in the plan's order; each base and each LoRA is read once.
-
-    Raises:
-        InputError: a base or a LoRA cannot be read.
-    """
-    from evals.content_hash import hash_file
-    from lifeos.lora.families import base_hash
-
-    of_base, of_lora = cache(base_hash), cache(hash_file)
-    return [
-        [
-            image_key(task.plan, request, of_base(task.base), None if task.lora is None else of_lora(task.lora))
-            for request in task.plan.requests()
-        ]
-        for task in tasks
-    ]

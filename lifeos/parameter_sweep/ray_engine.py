@@ -4,18 +4,15 @@ import importlib.util
 import os
 import time
 from collections.abc import Sequence
-from functools import cache
 from pathlib import Path
 from typing import Any
 
-from evals.content_hash import hash_file, hash_json
+from evals.content_hash import hash_json
 from lifeos.child import obtain
 from lifeos.errors import InputError
-from lifeos.lora.families import base_hash
 from lifeos.lora.sample import BATCH_SIZE
-from lifeos.lora.sample_plan import image_key
 from lifeos.lora.store import ImageStore
-from lifeos.parameter_sweep.rendering import Rendering, RenderTask
+from lifeos.parameter_sweep.rendering import Rendering, RenderTask, planned_tasks
 from lifeos.progress import Progress
 
 REAL_DRAW = "lifeos.parameter_sweep.ray_node:draw_with_lora"
@@ -58,15 +55,14 @@ class RayEngine:
     def render(self, tasks: Sequence[RenderTask], artifacts: Path, progress: Progress) -> Rendering:
         """As ``RenderEngine.render``; a process of its own drives the cluster, and none is started for nothing."""
         started, artifacts = time.monotonic(), Path(artifacts).resolve()
-        store, of_base, of_lora = ImageStore(artifacts / "samples"), cache(base_hash), cache(hash_file)
-        asked, keys = [], set[str]()
-        for task in tasks:
-            lora = None if task.lora is None else of_lora(task.lora)
-            keys |= {image_key(task.plan, request, of_base(task.base), lora) for request in task.plan.requests()}
-            asked.append({
-                "plan": task.plan.to_json(), "base": str(Path(task.base).resolve()), "base_hash": of_base(task.base),
-                "lora": None if task.lora is None else str(Path(task.lora).resolve()), "lora_hash": lora,
-            })  # fmt: skip
+        store = ImageStore(artifacts / "samples")
+        planned = planned_tasks(tasks, store)
+        keys = {image.key for task in planned for image in task.images}
+        asked = [
+            {"plan": task.plan.to_json(), "base": str(task.base.resolve()), "base_hash": task.base_hash,
+             "lora": None if task.lora is None else str(Path(task.lora).resolve()), "lora_hash": task.lora_hash}
+            for task in planned
+        ]  # fmt: skip
         lacking = sorted(key for key in keys if not store.has(key))
         progress("sampling", len(keys) - len(lacking), len(keys))
         made = 0

@@ -2,11 +2,16 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
-from typing import Protocol
+from typing import TYPE_CHECKING, Protocol
 
 from lifeos.lora.sample_plan import SamplePlan
 from lifeos.progress import Progress
+
+if TYPE_CHECKING:
+    from lifeos.lora.sample import PlannedImages
+    from lifeos.lora.store import ImageStore
 
 
 @dataclass(frozen=True)
@@ -22,6 +27,24 @@ class RenderTask:
     plan: SamplePlan
     base: Path
     lora: Path | None
+
+
+def planned_tasks(tasks: Sequence[RenderTask], store: "ImageStore") -> list["PlannedImages"]:
+    """Name every image of each task; each base and each LoRA is read once, however many tasks share it.
+
+    Raises:
+        InputError: a base or a LoRA cannot be read.
+    """
+    from evals.content_hash import hash_file
+    from lifeos.lora.families import base_hash
+    from lifeos.lora.sample import named_images
+
+    of_base, of_lora = cache(base_hash), cache(hash_file)
+    return [
+        named_images(task.plan, task.base, task.lora, store, of_base(task.base),
+                     None if task.lora is None else of_lora(task.lora))
+        for task in tasks
+    ]  # fmt: skip
 
 
 @dataclass(frozen=True)

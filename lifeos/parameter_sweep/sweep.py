@@ -7,7 +7,8 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from evals.content_hash import hash_file, hash_folder, hash_json
-from evals.history import append, read
+from evals.history import append
+from evals.history_index import rows
 from evals.inference import cluster_means
 from evals.scorecard import compact_time, row_id
 from evals.selection import Selection, select
@@ -17,9 +18,8 @@ from lifeos.lora.store import ImageStore
 from lifeos.measure import ImageToMeasure
 from lifeos.parameter_sweep.definition import Sweep, load_sweep
 from lifeos.parameter_sweep.grid import Cell, cells_of
-from lifeos.parameter_sweep.local_engine import image_keys
 from lifeos.parameter_sweep.outcome import CellImage, CellOutcome, Left, SweepOutcome
-from lifeos.parameter_sweep.rendering import RenderEngine, Rendering, RenderTask
+from lifeos.parameter_sweep.rendering import RenderEngine, Rendering, RenderTask, planned_tasks
 from lifeos.parameter_sweep.scores import Front, front_of, scores_of
 from lifeos.progress import Progress
 from lifeos.selection import SWEEP_SCHEMA, plan_a
@@ -169,10 +169,9 @@ class _Walk:
             before.made + done.made, before.reused + done.reused, before.seconds + done.seconds
         )  # fmt: skip
         images = [
-            [ImageToMeasure(store.path_for(key), request.prompt.id, request.seed)
-             for request, key in zip(task.plan.requests(), keys, strict=True)]
-            for task, keys in zip(tasks, image_keys(tasks), strict=True)
-        ]  # fmt: skip
+            [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in planned.images]
+            for planned in planned_tasks(tasks, store)
+        ]
         paths = [image.path for of_cell in images for image in of_cell]
         records = iter(prepared.judge.measurements.of_all(paths, self.progress, "faces"))
         for place, of_cell in zip(standing, images, strict=True):
@@ -226,8 +225,8 @@ def _content(
 
 
 def _recorded(history: Path, time: str, content: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    for row in reversed(read(history)):
-        if row.get("sweep") == content["sweep"] and all(row.get(name) == value for name, value in content.items()):
+    for row in reversed(rows(history, schema=SWEEP_SCHEMA, persona=content["persona"])):
+        if all(row.get(name) == value for name, value in content.items()):
             return row, False
     whole = {"time": time, **content}
     return append(history, {"id": row_id(compact_time(time), whole), **whole}), True

@@ -13,7 +13,6 @@ if TYPE_CHECKING:
 
     from lifeos.inputs import Inputs
     from lifeos.parameter_sweep.outcome import SweepOutcome
-    from lifeos.parameter_sweep.training_search import TrainingSearch
     from lifeos.parameter_sweep.training_study import TrainingSearchResult
     from lifeos.persona import Persona as LoadedPersona
     from lifeos.progress import Progress
@@ -42,7 +41,6 @@ def parameter_sweep(
     from lifeos import engine as face_engine
     from lifeos.errors import InterruptedRunError
     from lifeos.inputs import read_inputs
-    from lifeos.parameter_sweep.definition import load_sweep
     from lifeos.parameter_sweep.engines import engine_of, parse_options
     from lifeos.parameter_sweep.page import write_page
     from lifeos.parameter_sweep.sweep import prepare_sweep, run_sweep
@@ -53,8 +51,7 @@ def parameter_sweep(
     watching: Any = nullcontext(lambda *_: None) if as_json else show_progress()
     try:
         with watching as progress:
-            search = load_sweep(definition).training
-            found = None if search is None else _search(search, inputs, definition, progress, face_engine)
+            found = _trained(definition, inputs, progress, face_engine)
             loras = () if found is None else found.loras
             prepared = prepare_sweep(definition, inputs, face_engine, progress, loras)
             outcome = run_sweep(prepared, inputs, time=utc_now(), progress=progress, rendering=rendering)
@@ -76,20 +73,24 @@ def parameter_sweep(
     return 1 if outcome.chosen is None else 0
 
 
-def _search(
-    search: "TrainingSearch", inputs: "Inputs", definition: Path, progress: "Progress", engine: "ModuleType"
-) -> "TrainingSearchResult":
-    from lifeos.lora.sample_once import sample_once
-    from lifeos.measure import ImageToMeasure
-    from lifeos.parameter_sweep.training_study import run_training_search, train_in_child
+def _trained(
+    definition: Path, inputs: "Inputs", progress: "Progress", engine: "ModuleType"
+) -> "TrainingSearchResult | None":
+    from lifeos.parameter_sweep.definition import load_sweep
+    from lifeos.parameter_sweep.grid import require_drawable
+    from lifeos.persona import load_persona
 
-    def sample(plan: Any, base: Path, file: Path) -> list[ImageToMeasure]:
-        images = sample_once(plan, base, file, inputs.artifacts, progress).images
-        return [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in images]
+    sweep = load_sweep(definition)
+    if sweep.training is None:
+        return None
+    # What is wrong with the grid is said before hours of training, not behind them.
+    require_drawable(sweep, definition, load_persona(inputs.persona, inputs.project.root))
+    from lifeos.parameter_sweep.training_study import run_training_search, train_in_child
+    from lifeos.selection import sample_in_child
 
     return run_training_search(
-        search, inputs, definition, time=utc_now(), progress=progress, engine=engine,
-        train=train_in_child(inputs, progress), sample=sample,
+        sweep.training, inputs, definition, time=utc_now(), progress=progress, engine=engine,
+        train=train_in_child(inputs, progress), sample=sample_in_child(inputs.artifacts, progress),
     )  # fmt: skip
 
 

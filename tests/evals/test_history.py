@@ -1,3 +1,4 @@
+import hashlib
 import json
 import os
 import subprocess
@@ -51,8 +52,6 @@ def test_an_independent_reading_of_the_file_re_derives_the_hashes(log):
     for line in log.read_text().splitlines():
         row = json.loads(line)
         own = row.pop("hash")
-        import hashlib
-
         text = json.dumps(row, sort_keys=True, separators=(",", ":"))
         assert hashlib.sha256(text.encode()).hexdigest() == own
 
@@ -332,3 +331,53 @@ def test_whatever_json_goes_in_comes_back_and_verifies(tmp_path, cards):
         history.append(path, content)
     assert [{k: v for k, v in row.items() if k not in ("hash", "previous")} for row in history.read(path)] == cards
     assert not cards or history.verify(path).problems == ()
+
+
+def test_a_key_written_twice_is_corruption_though_its_hash_derives(log):
+    content = '{"a":1,"a":2,"previous":null}'
+    own = hashlib.sha256(content.encode()).hexdigest()
+    log.write_text(content.replace('"previous"', f'"hash":"{own}","previous"') + "\n", newline="\n")
+    with pytest.raises(InputError, match="does not re-derive"):
+        history.read(log)
+    assert history.verify(log).problems != ()
+
+
+def test_a_last_row_of_any_length_is_found_from_the_end(log):
+    for size in (10, 20_000, 70_000):
+        row = history.append(log, card(size, note="n" * size))
+        assert history.append(log, card(size + 1))["previous"] == row["hash"]
+    assert history.verify(log).problems == ()
+
+
+def test_what_is_written_while_a_history_is_verified_is_no_part_of_the_answer(log, monkeypatch):
+    grown(log, 1)
+    real = history.read_tail
+
+    def meanwhile(file):
+        tail = real(file)
+        with log.open("ab") as more:
+            more.write(b"no row at all\n")
+        return tail
+
+    monkeypatch.setattr(history, "read_tail", meanwhile)
+    report = history.verify(log)
+    assert (report.rows, report.problems) == (1, ())
+
+
+def test_the_name_of_a_new_history_is_made_durable_once(log, monkeypatch):
+    folders = []
+    monkeypatch.setattr(history, "sync_folder", folders.append)
+    grown(log, 1, 2)
+    assert folders == [log.parent]
+
+
+def test_a_history_is_made_with_its_folders(tmp_path):
+    path = tmp_path / "new" / "deep" / "h.jsonl"
+    row = history.append(path, card(1))
+    assert history.read(path) == [row]
+
+
+def test_a_refused_scorecard_leaves_no_file(log):
+    with pytest.raises(InputError):
+        history.append(log, card(1, value=float("nan")))
+    assert not log.exists()

@@ -51,13 +51,19 @@ def test_a_missing_history_has_no_rows_and_gets_no_index(log):
     assert not history_index.index_path(log).exists()
 
 
-def test_only_rows_behind_those_known_are_parsed(log, monkeypatch):
+@pytest.fixture
+def parsed(monkeypatch):
+    """Numbers of the rows that are parsed for the index or for an answer."""
+    seen, real = [], history_index.parse_line
+    monkeypatch.setattr(history_index, "parse_line", lambda *given: seen.append(given[1]) or real(*given))
+    return seen
+
+
+def test_only_rows_behind_those_known_are_parsed(log, parsed):
     grown(log, card(1), card(2))
     history_index.entries(log)
     grown(log, card(3))
-    parsed = []
-    real = history_index.parse_line
-    monkeypatch.setattr(history_index, "parse_line", lambda *given: parsed.append(given[1]) or real(*given))
+    parsed.clear()
     assert len(history_index.entries(log)) == 3
     assert parsed == [3]
     history_index.entries(log)
@@ -75,6 +81,41 @@ def test_an_index_that_is_stale_is_made_anew(log):
     assert len(history_index.entries(log)) == 1
 
 
+def test_a_longer_history_in_the_place_of_the_one_that_is_known_is_read_from_its_start(log, tmp_path):
+    grown(log, card(1, persona="a"))
+    history_index.entries(log)
+    other = tmp_path / "other.jsonl"
+    made = grown(other, card(7, persona="a", note="x" * 500), card(8, persona="a"))
+    log.write_bytes(other.read_bytes())
+    assert history_index.rows(log) == made
+
+
+def test_a_row_that_changed_amid_a_file_of_equal_length_is_read_anew(log):
+    made = grown(log, card(1, persona="a"), card(2, persona="a"))
+    history_index.entries(log)
+    before = log.stat()
+    first = resealed(made[0], persona="b")
+    log.write_text("".join(canonical_json(row) + "\n" for row in (first, made[1])), newline="\n")
+    os.utime(log, ns=(before.st_atime_ns, before.st_mtime_ns + 1))
+    assert log.stat().st_size == before.st_size
+    assert numbers(history_index.rows(log, persona="b")) == [1]
+
+
+def test_rows_written_while_the_index_is_made_are_not_parsed_again(log, parsed, monkeypatch):
+    grown(log, card(1))
+    real = history_index.whole_lines
+
+    def meanwhile(*given):
+        monkeypatch.setattr(history_index, "whole_lines", real)
+        grown(log, card(2))
+        return real(*given)
+
+    monkeypatch.setattr(history_index, "whole_lines", meanwhile)
+    history_index.entries(log)
+    assert len(history_index.entries(log)) == 2
+    assert parsed == [1, 2]
+
+
 @pytest.mark.parametrize("junk", [b"", b"no database at all", b"SQLite format 3\0" + b"\xff" * 4000])
 def test_an_index_that_is_damaged_is_made_anew(log, junk):
     made = grown(log, card(1), card(2))
@@ -83,12 +124,15 @@ def test_an_index_that_is_damaged_is_made_anew(log, junk):
     assert history_index.rows(log) == made
 
 
-def test_an_index_of_another_revision_is_made_anew(log, monkeypatch):
+def test_an_index_of_another_revision_is_made_anew(log, parsed, monkeypatch):
     made = grown(log, card(1))
-    monkeypatch.setattr(history_index, "_REVISION", history_index._REVISION + 1)
-    history_index.entries(log)
-    monkeypatch.undo()
-    assert history_index.rows(log) == made
+    with monkeypatch.context() as patch:
+        patch.setattr(history_index, "_REVISION", history_index._REVISION + 1)
+        history_index.entries(log)
+    made += grown(log, card(2))
+    parsed.clear()
+    assert [entry.hash for entry in history_index.entries(log)] == [row["hash"] for row in made]
+    assert parsed == [1, 2]
 
 
 def test_a_row_changed_behind_the_back_of_the_index_does_not_leave_it(log):

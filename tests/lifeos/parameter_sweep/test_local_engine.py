@@ -3,11 +3,13 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
+from evals import content_hash
+from lifeos.lora import families
 from lifeos.lora.sample import encode_png, planned_images
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 from lifeos.lora.store import ImageStore
-from lifeos.parameter_sweep.local_engine import LocalEngine, image_keys
-from lifeos.parameter_sweep.rendering import RenderTask
+from lifeos.parameter_sweep.local_engine import LocalEngine
+from lifeos.parameter_sweep.rendering import RenderTask, planned_tasks
 from lifeos.persona import load_persona
 
 PNG = encode_png(np.zeros((8, 8, 3), dtype=np.uint8))
@@ -52,5 +54,15 @@ def test_a_shared_image_is_drawn_once_and_progress_counts_different_ones(tasks, 
 
 def test_keys_are_those_that_sampling_gives(tasks, tmp_path):
     store = ImageStore(tmp_path)
-    for task, keys in zip(tasks, image_keys(tasks), strict=True):
-        assert keys == [image.key for image in planned_images(task.plan, task.base, task.lora, store).images]
+    for task, planned in zip(tasks, planned_tasks(tasks, store), strict=True):
+        whole = planned_images(task.plan, task.base, task.lora, store)
+        assert [image.key for image in planned.images] == [image.key for image in whole.images]
+
+
+def test_what_tasks_share_is_read_once(tasks, tmp_path, monkeypatch):
+    read = []
+    for module, name in ((families, "base_hash"), (content_hash, "hash_file")):
+        real = getattr(module, name)
+        monkeypatch.setattr(module, name, lambda path, name=name, real=real: read.append(name) or real(path))
+    planned_tasks(tasks, ImageStore(tmp_path))
+    assert sorted(read) == ["base_hash", "hash_file"]

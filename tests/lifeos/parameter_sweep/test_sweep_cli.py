@@ -1,10 +1,12 @@
 import json
+from types import SimpleNamespace
 
 import pytest
 
+from evals.content_hash import hash_file
 from lifeos import engine as real
 from lifeos.cli import main
-from lifeos.parameter_sweep import engines, local_engine
+from lifeos.parameter_sweep import engines, local_engine, training_study
 from tests.lifeos import simulated_release as simulation
 
 
@@ -64,3 +66,49 @@ def test_a_wrong_engine_is_refused_before_anything(command, definition, renderin
 def test_a_wrong_definition_is_one_line(command, tmp_path, capsys):
     assert command(tmp_path / "gone.toml") == 2
     assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+SEARCHED = '[grid]\n{grid}\n[training]\ntrials = 2\nkeep = {keep}\n[training.search.rank]\nlow = 2\nhigh = 4\n'
+
+
+@pytest.fixture
+def searched(tmp_path, monkeypatch):
+    """Write a sweep that trains its LoRAs; the search itself is a stand-in that finds two."""
+    loras = tuple(simulation.write_lora(tmp_path / f"trial {n}.safetensors", identity=1, seed=n) for n in (1, 2))
+    asked = []
+
+    def run(search, inputs, where, **_):
+        asked.append((search.trials, where))
+        return SimpleNamespace(loras=loras[: search.keep])
+
+    monkeypatch.setattr(training_study, "run_training_search", run)
+    monkeypatch.setattr(training_study, "trial_lines", lambda found: [f"{len(found.loras)} trials kept"])
+
+    def write(grid, keep=2):
+        path = tmp_path / "trained.toml"
+        path.write_text('name = "trained"\n' + SEARCHED.format(grid=grid, keep=keep), encoding="utf-8")
+        return path
+
+    return write, loras, asked
+
+
+def test_the_loras_of_a_search_are_those_of_the_grid(command, searched, inputs, capsys):
+    write, loras, asked = searched
+    path = write("steps = [6, 12]")
+    assert command(path, "--json") == 0
+    told = json.loads(capsys.readouterr().out)
+    assert [candidate["lora"] for candidate in told["candidates"]] == [hash_file(file) for file in loras for _ in "12"]
+    assert asked == [(2, path)]
+    assert command(path) == 0
+    assert capsys.readouterr().out.startswith("2 trials kept\n")
+
+
+@pytest.mark.parametrize(
+    ("grid", "keep", "said"),
+    [('sampler = ["nothing"]', 2, "grid.sampler"), ("", 1, "two cells or more"), ('lora = ["a"]', 2, "[training]")],
+)
+def test_a_grid_that_cannot_be_drawn_is_refused_before_anything_is_trained(command, searched, grid, keep, said, capsys):
+    write, _, asked = searched
+    assert command(write(grid, keep)) == 2
+    assert said in capsys.readouterr().err
+    assert asked == []
