@@ -25,6 +25,24 @@ def quick(threads):
     return _logging(0.02)
 
 
+def three_together(threads):
+    """As ``quick``, but nobody draws before three are ready: on a busy machine two could draw all without the third."""
+    logging = _logging(0.02)
+
+    def draw(asked, images, store):
+        ready = store.folder.parent / "ready"
+        ready.mkdir(exist_ok=True)
+        (ready / str(os.getpid())).touch()
+        end = time.monotonic() + 60.0
+        while len(list(ready.iterdir())) < 3:
+            if time.monotonic() > end:
+                raise TimeoutError("fewer than three actors came")
+            time.sleep(0.05)
+        logging(asked, images, store)
+
+    return draw
+
+
 def dies_once(threads):
     """As ``quick``; the first actor that begins an image of seed 7 dies."""
     return _logging(0.0, die=lambda store: _first(store, "died"))

@@ -12,8 +12,9 @@ from lifeos.errors import InputError
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan, image_key
 from lifeos.lora.store import ImageStore
 from lifeos.parameter_sweep import ray_run
-from lifeos.parameter_sweep.ray_node import DrawnTask, complaint_of_node
+from lifeos.parameter_sweep.ray_node import DrawnTask, ShardActor, StoreOnce, complaint_of_node
 from lifeos.parameter_sweep.ray_run import ClusterRun, slots_of
+from tests.lifeos.parameter_sweep.stand_ins import png_of
 
 ray = pytest.importorskip("ray")
 pytestmark = [pytest.mark.filterwarnings("ignore")]
@@ -136,7 +137,7 @@ def test_a_node_that_dies_half_way_loses_and_doubles_nothing(cluster, tmp_path, 
             killed.set()
             cluster.remove_node(victim, allow_graceful=False)
 
-    outcome = run(tasks, tmp_path, "quick", progress=progress)
+    outcome = run(tasks, tmp_path, "three_together", progress=progress)
     assert killed.is_set()
     assert outcome.deaths == 1
     assert outcome.actors == 3
@@ -155,3 +156,39 @@ def test_a_node_that_dies_half_way_loses_and_doubles_nothing(cluster, tmp_path, 
     ({"CPU": 7.0}, False, 2, 3), ({}, False, 1, 0), ({"CPU": 0.0, "GPU": 1.0}, True, 1, 0)])
 def test_slots(resources, gpus, cpus, slots):
     assert slots_of(resources, gpus=gpus, cpus=cpus) == slots
+
+
+def test_an_image_that_another_machine_put_meanwhile_stays_as_it_is(tmp_path):
+    mine, theirs = StoreOnce(tmp_path), StoreOnce(tmp_path)
+    path = theirs.put("a" * 64, png_of(1), {"seed": 1})
+    before = path.read_bytes()
+    assert mine.put("a" * 64, png_of(2), {"seed": 2}) == path
+    assert (path.read_bytes(), theirs.put_count, mine.put_count) == (before, 1, 0)
+    path.write_bytes(before[:-9])  # torn: not there
+    mine.put("a" * 64, png_of(2), {"seed": 2})
+    assert (mine.put_count, mine.facts("a" * 64)["seed"]) == (1, 2)
+
+
+def drawn_as_asked(threads):
+    """Note what an actor is asked to draw, and put it."""
+
+    def draw(asked, images, store):
+        ASKED.append([image.key for image in images])
+        for image in images:
+            store.put(image.key, png_of(image.request.seed), {})
+
+    return draw
+
+
+ASKED = []
+
+
+def test_an_actor_draws_of_its_shard_what_lies_nowhere_yet(tmp_path, small_base):
+    one = task([1, 2, 3], small_base)
+    requests = [(image_key(one.plan, request, one.base_hash, None), request) for request in one.plan.requests()]
+    actor = ShardActor([one], str(tmp_path), f"{__name__}:drawn_as_asked", 1, str(tmp_path / "log"))
+    ASKED.clear()
+    assert actor.draw(0, requests[:4]) == {"made": 4, "error": None}
+    assert actor.draw(0, requests) == {"made": len(requests) - 4, "error": None}
+    assert actor.draw(0, requests) == {"made": 0, "error": None}
+    assert ASKED == [[key for key, _ in requests[:4]], [key for key, _ in requests[4:]]]
