@@ -191,4 +191,4 @@ def test_an_actor_draws_of_its_shard_what_lies_nowhere_yet(tmp_path, small_base)
     assert actor.draw(0, requests[:4]) == {"made": 4, "error": None}
     assert actor.draw(0, requests) == {"made": len(requests) - 4, "error": None}
     assert actor.draw(0, requests) == {"made": 0, "error": None}
-    assert ASKED == [[key for key, _ in requests[:4]], [key for key, _ in requests[4:]]]
+    assert [[key for key, _ in requests[:4]], [key for key, _ in requests[4:]]] == ASKED
