@@ -1,9 +1,15 @@
+import subprocess
+import sys
+from pathlib import Path
+
 import pytest
 
 from lifeos.errors import InputError
 from lifeos.lora.backends.image_server import ImageServer
 from lifeos.persona import load_persona
 from tests.lifeos.simulated_release import make_persona
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.fixture(scope="module")
@@ -104,3 +110,10 @@ def test_who_draws_comes_from_the_persona_and_where_from_the_settings(folder, tm
     assert release_domain(persona, "b", (128, 128))["backend"] == "comfyui"
     with pytest.raises(InputError, match=r"sampler\.backend"):
         load_persona(edited(folder, tmp_path, "persona.toml", "steps = 2", 'steps = 2\nbackend = "magic"'))
+
+
+def test_reading_a_persona_imports_nothing_heavy():
+    code = ("import sys, lifeos.persona, lifeos.lora.sample_plan\n"
+            "print([name for name in ('numpy', 'PIL', 'torch', 'diffusers', 'requests') if name in sys.modules])")
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=ROOT, check=False)
+    assert (done.stdout.strip(), done.returncode) == ("[]", 0), done.stderr
