@@ -5,7 +5,6 @@ changing; against a commit that holds an earlier tip the chain is tamper-evident
 (two clones went on from one history), not corruption: a join row names both tips.
 """
 
-import contextlib
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -18,13 +17,15 @@ from evals.content_hash import hash_bytes
 from evals.errors import InputError
 from evals.history_index import starting_with
 from evals.history_line import Content, Tail, hash_of, line_of, parse_line, read_tail, whole_lines
+from evals.history_lock import locked
 from evals.scorecard import compact_time, row_id
 
 JOIN_SCHEMA = "lifeos.join/1"
-LOCK_SECONDS = 60.0
 
 _logger = logging.getLogger(__name__)
 _TORN_DIGITS = 12
+# Bytes and length, which is all that reading them again takes; not when the file was last changed.
+_sync = getattr(os, "fdatasync", os.fsync)
 
 
 @dataclass(frozen=True)
@@ -65,7 +66,7 @@ def append(
     """
     path = Path(path)
     content = _content_of(scorecard)
-    with _locked(path), path.open("a+b", buffering=0) as file:
+    with locked(path), path.open("a+b", buffering=0) as file:
         last = _last_hash(path, file, on_recovery)
         row, line = content.sealed(last)
         _append_line(path, file, line, is_first=last is None)
@@ -117,7 +118,7 @@ def verify(path: Path, known_tips: Sequence[str] = ()) -> Verification:
     seen: dict[str, bool] = {}  # hash of a row -> whether no row follows it
     rows = 0
     with path.open("rb") as file:
-        with _locked(path):
+        with locked(path):
             tail = read_tail(file)
         for offset, _, line in whole_lines(file):
             if offset >= tail.torn_at:
@@ -158,7 +159,7 @@ def merge(path: Path, other: Path, *, time: str) -> dict[str, Any]:
         if problems:
             raise InputError(f"{problems[0]}; accepted histories that verify; next: lifeos history verify")
     incoming = read(other)
-    with _locked(path):
+    with locked(path):
         rows = read(path)
         own = {row["hash"] for row in rows}
         fresh = [row for row in incoming if row["hash"] not in own]
@@ -251,22 +252,7 @@ def _append_line(path: Path, file: BinaryIO, line: bytes, *, is_first: bool) -> 
 def _write_through(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-    os.fsync(descriptor)
-
-
-@contextlib.contextmanager
-def _locked(path: Path) -> Iterator[None]:
-    from filelock import FileLock, Timeout
-
-    lock = FileLock(path.with_name(path.name + ".lock"), timeout=LOCK_SECONDS)
-    try:
-        with lock:
-            yield
-    except Timeout as error:
-        raise InputError(
-            f"{path}: accepted a history that no other process holds, got one locked for {LOCK_SECONDS:g} s; "
-            "next: wait for the other run"
-        ) from error
+    _sync(descriptor)
 
 
 def _torn_files(path: Path) -> tuple[str, ...]:

@@ -32,11 +32,15 @@ class Tail:
 
 @dataclass(frozen=True)
 class Content:
-    """A row that lacks its place in the chain, as text: the members before ``hash``, up to ``previous``, and behind."""
+    """A row that lacks its place in the chain, as text: the members before ``hash``, up to ``previous``, and behind.
+
+    ``members`` is what a reader gets of them.
+    """
 
     before: str
     between: str
     behind: str
+    members: Mapping[str, Any]
 
     @classmethod
     def of(cls, content: Mapping[str, Any]) -> "Content":
@@ -49,21 +53,28 @@ class Content:
             ValueError: it holds a NaN or an infinity.
             TypeError: it holds another type.
         """
-        # Canonical JSON sorts its keys, so the two have one place each.
-        return cls(
-            canonical_json({key: value for key, value in content.items() if key < "hash"})[1:-1],
-            canonical_json({key: value for key, value in content.items() if "hash" < key < "previous"})[1:-1],
-            canonical_json({key: value for key, value in content.items() if key > "previous"})[1:-1],
-        )
+        given = {key: value for key, value in content.items() if key not in ("hash", "previous")}
+        try:
+            # Canonical JSON sorts its keys, so the two have one place each.
+            texts = (_members({key: value for key, value in given.items() if key < "hash"}),
+                     _members({key: value for key, value in given.items() if "hash" < key < "previous"}),
+                     _members({key: value for key, value in given.items() if key > "previous"}))  # fmt: skip
+        except TypeError:
+            canonical_json(given)  # knows what to say of keys that are no text
+            raise
+        members = json.loads(_object(*texts))
+        if members != given:
+            # Tuples, which come back as lists, or keys that are no text and are refused: looking at every key of every
+            # row instead takes as long as writing the row down.
+            canonical_json(given)
+        return cls(*texts, members)
 
     def sealed(self, previous: str | None) -> tuple[dict[str, Any], bytes]:
         """Return the row behind the one with hash ``previous``, as a reader will get it, and its line with the end."""
-        parent = f'"previous":{canonical_json(previous)}'
-        text = _object(self.before, self.between, parent, self.behind)
-        own = hash_bytes(text)
-        row: dict[str, Any] = json.loads(text)
-        row["hash"] = own
-        return row, _object(self.before, f'"hash":"{own}"', self.between, parent, self.behind) + b"\n"
+        parent = f'"previous":{json.dumps(previous)}'
+        own = hash_bytes(_object(self.before, self.between, parent, self.behind))
+        line = _object(self.before, f'"hash":"{own}"', self.between, parent, self.behind) + b"\n"
+        return {**self.members, "previous": previous, "hash": own}, line
 
 
 def line_of(row: Mapping[str, Any]) -> bytes:
@@ -137,6 +148,10 @@ def whole_lines(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int, byte
             # A checkout that turned line ends into CRLF has changed no row.
             yield start, len(line), line[:-1].removesuffix(b"\r")
         start += len(line)
+
+
+def _members(content: Mapping[str, Any]) -> str:
+    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)[1:-1]
 
 
 def _object(*members: str) -> bytes:

@@ -204,6 +204,21 @@ def test_not_a_number_in_the_file_is_corruption(log, text):
         history.read(log)
 
 
+@pytest.mark.parametrize(
+    "content", [{"gates": [{1: "a"}]}, {"a": {True: 0}}, {"a": ({None: 1},)}, {"a": {1: 0, "1": 0}}, {1: 0}]
+)
+def test_a_key_that_is_no_text_is_refused_however_deep(log, content):
+    with pytest.raises(InputError, match="mapping keys must be str"):
+        history.append(log, {**card(1), **content})
+    assert not log.exists()
+
+
+def test_a_tuple_comes_back_as_the_list_that_a_reader_gets(log):
+    row = history.append(log, card(1, interval=(0.25, (1, 2))))
+    assert row["interval"] == [0.25, [1, 2]]
+    assert history.read(log) == [row]
+
+
 def test_keys_of_the_chain_cannot_be_handed_in(log):
     for key in ("previous", "hash", "joins"):
         with pytest.raises(InputError, match=key):
