@@ -150,7 +150,7 @@ def main() -> None:
             sheet.paste(Image.fromarray(image), (column * 132 + 4, line * 150 + 18))
             if likeness is not None:
                 draw.text((column * 132 + 90, line * 150 + 2), f"{likeness:.2f}", fill="black")
-    sheet.save(work / "contact-sheet.webp", quality=90, method=6)
+    sheet.save(work / "contact-sheet.webp", quality=75, method=6)
 
 
 if __name__ == "__main__":
