@@ -24,8 +24,6 @@ JOIN_SCHEMA = "lifeos.join/1"
 
 _logger = logging.getLogger(__name__)
 _TORN_DIGITS = 12
-# Bytes and length, which is all that reading them again takes; not when the file was last changed.
-_sync = getattr(os, "fdatasync", os.fsync)
 
 
 @dataclass(frozen=True)
@@ -252,7 +250,7 @@ def _append_line(path: Path, file: BinaryIO, line: bytes, *, is_first: bool) -> 
 def _write_through(descriptor: int, data: bytes) -> None:
     while data:
         data = data[os.write(descriptor, data) :]
-    _sync(descriptor)
+    os.fsync(descriptor)
 
 
 def _torn_files(path: Path) -> tuple[str, ...]:
