@@ -107,9 +107,9 @@ class Comparison:
         title: what is done, both ways.
         ours: what of lifeos is measured.
         alternative: what it is held against and how its own documentation says to use it; "" where there is nothing.
-        unit: of the raw numbers: ``s``, ``GiB``, ``images``, ``share``.
+        unit: of the raw numbers: ``s``, ``GiB``, ``images``, ``share``, ``levels`` (of 255).
         run: ``module:function`` of one paired run (``PairedRun``), imported when it is run. The number of the pair is
-            its second argument; -1 warms up and is not counted.
+            its second argument; -1 warms up and is not counted. "" for a row that a module's own command measures.
         direction: which way the ratio is taken.
         target: what is to be reached; None where a row only informs.
         needs: what a machine or a caller must have: see ``benchmarks.needs``.
@@ -126,7 +126,7 @@ class Comparison:
     ours: str
     alternative: str
     unit: str
-    run: str
+    run: str = ""
     direction: Direction = TIMES_AS_FAST
     target: Target | None = None
     needs: tuple[str, ...] = ()
@@ -147,12 +147,14 @@ class Outcome:
         pairs: all that were run; those before a failure are kept.
         reason: why the pairs say nothing; None when they count.
         load: average number of waiting processes over a minute, before and after; None where the system tells none.
+        note: what a reader must know besides to trust the numbers.
     """
 
     comparison: Comparison
     pairs: tuple[Pair, ...]
     reason: str | None = None
     load: tuple[float, float] | None = None
+    note: str = ""
 
     @property
     def ratios(self) -> tuple[float, ...]:

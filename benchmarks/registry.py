@@ -120,10 +120,22 @@ COMPARISONS: tuple[Comparison, ...] = (
         pairs=20, fixed_pairs=True,
     ),
     Comparison(
+        "vram-training-reserved", "memory that training takes from the driver predicted: too little would not fit",
+        "lifeos vram", "torch.cuda.max_memory_reserved of the same steps", "GiB",
+        "benchmarks.vram.pairs:training_reserved_pair", direction=SHARE, target=Target("every pair", 0.97),
+        needs=("gpu",), packages=("torch", "diffusers"), pairs=20, fixed_pairs=True,
+    ),
+    Comparison(
         "vram-sampling", "memory of sampling predicted, against this GPU", "lifeos vram",
         "torch.cuda.max_memory_allocated of the same steps", "GiB", "benchmarks.vram.pairs:sampling_pair",
         direction=SHARE, target=Target("every pair", 0.95, 1.05), needs=("gpu",), packages=("torch", "diffusers"),
         pairs=13, fixed_pairs=True,
+    ),
+    Comparison(
+        "vram-sampling-reserved", "memory that sampling takes from the driver predicted: too little would not fit",
+        "lifeos vram", "torch.cuda.max_memory_reserved of the same steps", "GiB",
+        "benchmarks.vram.pairs:sampling_reserved_pair", direction=SHARE, target=Target("every pair", 0.95),
+        needs=("gpu",), packages=("torch", "diffusers"), pairs=13, fixed_pairs=True,
     ),
     Comparison(
         "training-speed", "a small SDXL LoRA trained, start of the process to its end", "lifeos retrain-lora",
@@ -166,6 +178,30 @@ COMPARISONS: tuple[Comparison, ...] = (
     ),
 )  # fmt: skip
 """In the order of the table."""
+
+APART: tuple[tuple[str, str], ...] = (
+    ("benchmarks.decision_simulation", "the bound and the power behind the rows decision-*; minutes, nothing is timed"),
+    ("benchmarks.training_stop_simulation", "runs ended early that still gained; simulated, nothing is timed"),
+    ("benchmarks.training_search_simulation", "a training search against recipes at random; simulated, needs Optuna"),
+    ("benchmarks.halving_simulation", "images that halving saves, how often it loses the best; simulated"),
+    ("benchmarks.skin_battery", "how well each measure of skin tells; needs 1,060 rendered people"),
+    ("benchmarks.skin_battery.renders", "draws those people; needs numba and MPFB2"),
+    ("benchmarks.count_operations", "operations of a step, counted; nothing to compare them with"),
+    ("benchmarks.generation_speed", "the rows training-speed and sampling-speed part by part, and in half precision"),
+    ("benchmarks.history_scale", "besides history-append and history-query: one row shown, all listed, the index made"),
+    ("benchmarks.ray_sweep", "ray-sweep with 10,000 images and a node killed twice"),
+    ("benchmarks.vram", "the rows vram-* recipe by recipe, predicted without a GPU too"),
+)
+"""Modules with a command of their own and why ``python -m benchmarks`` does not run it."""
+
+
+def entry(name: str) -> Comparison:
+    """Return the comparison of an id, so that a module's own command states neither sides nor target anew.
+
+    Raises:
+        StopIteration: there is none.
+    """
+    return next(each for each in COMPARISONS if each.id == name)
 
 
 def chosen(names: Sequence[str], quick: bool = False) -> tuple[list[Comparison], list[Comparison]]:
