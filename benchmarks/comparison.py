@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -207,6 +208,20 @@ def in_turn(
         return one, alternative()
     two = alternative()
     return ours(), two
+
+
+def interleaved(
+    ours: Callable[[int], _First], alternative: Callable[[int], _Second], rounds: int
+) -> tuple[list[_First], list[_Second]]:
+    """Call both in turn ``rounds`` times with the number of the round; returns what each answered.
+
+    Raises:
+        ValueError: ``rounds`` is below 1.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds must be 1 or more, but got {rounds}")
+    both = [in_turn(partial(ours, number), partial(alternative, number), number) for number in range(rounds)]
+    return [one for one, _ in both], [two for _, two in both]
 
 
 def all_met(outcomes: Sequence[Outcome]) -> bool:

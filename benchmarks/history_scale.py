@@ -16,8 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.comparison import Context, Outcome, Pair, all_met, in_turn
-from benchmarks.interleave import interleaved
+from benchmarks.comparison import Context, Outcome, Pair, all_met, in_turn, interleaved
 from benchmarks.registry import entry
 from benchmarks.table import format_table
 from evals.history import append

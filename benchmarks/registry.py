@@ -120,7 +120,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         pairs=20, fixed_pairs=True,
     ),
     Comparison(
-        "vram-training-reserved", "memory that training takes from the driver predicted: too little would not fit",
+        "vram-training-reserved", "memory that training reserves predicted, against this GPU",
         "lifeos vram", "torch.cuda.max_memory_reserved of the same steps", "GiB",
         "benchmarks.vram.pairs:training_reserved_pair", direction=SHARE, target=Target("every pair", 0.97),
         needs=("gpu",), packages=("torch", "diffusers"), pairs=20, fixed_pairs=True,
@@ -132,7 +132,7 @@ COMPARISONS: tuple[Comparison, ...] = (
         pairs=13, fixed_pairs=True,
     ),
     Comparison(
-        "vram-sampling-reserved", "memory that sampling takes from the driver predicted: too little would not fit",
+        "vram-sampling-reserved", "memory that sampling reserves predicted, against this GPU",
         "lifeos vram", "torch.cuda.max_memory_reserved of the same steps", "GiB",
         "benchmarks.vram.pairs:sampling_reserved_pair", direction=SHARE, target=Target("every pair", 0.95),
         needs=("gpu",), packages=("torch", "diffusers"), pairs=13, fixed_pairs=True,

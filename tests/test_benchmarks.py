@@ -9,13 +9,12 @@ import pytest
 
 from benchmarks.batched_sampling import limited_plan
 from benchmarks.batched_sampling import pair_of as batched_pair
-from benchmarks.comparison import UnmeasuredError, all_met, in_turn
+from benchmarks.comparison import UnmeasuredError, all_met, in_turn, interleaved
 from benchmarks.decision_pairs import images_pair
 from benchmarks.decision_simulation import simulate
 from benchmarks.decision_simulation import tables as simulated_tables
 from benchmarks.fresh_clone import CloneRun, parts_of, second_seconds
 from benchmarks.gate_command import GateCommand, judged
-from benchmarks.interleave import interleaved
 from benchmarks.known_failures_log import by_loop, write_log
 from benchmarks.metrics import faces_of, skin_of, write_pictures
 from benchmarks.overhead import SAME_IMAGES_LEVELS, Round

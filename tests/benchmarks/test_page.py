@@ -62,7 +62,7 @@ def test_a_row_without_an_alternative_shows_its_own_numbers():
     outcome = Outcome(row(alternative=""), (Pair(5.0), Pair(6.0), Pair(7.0)))
     (chart,) = charts_of([line(outcomes=[outcome])])
     assert chart.axis == "ours, s"
-    assert (chart.latest[0]["ours"], chart.latest[0]["ratio"]) == ("6.00 s", "-")
+    assert (chart.latest[0]["ours"], chart.latest[0]["ratio"]) == ("6.00 s", "")
 
 
 def test_the_page_shows_raw_values_and_why_a_row_is_not_measured_and_escapes_text():
@@ -78,6 +78,18 @@ def test_the_page_shows_raw_values_and_why_a_row_is_not_measured_and_escapes_tex
 def test_a_row_that_was_measured_once_is_not_called_unmeasured():
     later = line("b" * 40, "2026-11-29T06:00:00Z", outcomes=[Outcome(row(), (), "needs a GPU")])
     assert "Unmeasured" not in page([line(), later])
+
+
+def test_a_row_that_went_missing_says_so_until_it_is_measured_again():
+    broken = line("b" * 40, "2026-11-29T06:00:00Z", outcomes=[Outcome(row(), (), "it broke")])
+    elsewhere = line("b" * 40, "2026-11-29T06:30:00Z", machine=GPU, outcomes=[Outcome(row(), (), "no base")])
+    absent = line("c" * 40, "2026-11-29T07:00:00Z", outcomes=[])
+    (chart,) = charts_of([line(), broken, elsewhere, absent])
+    assert chart.since == ("bbbbbbb unmeasured: it broke",)
+    assert chart.axis.endswith("; 1 of 3 commits")
+    (chart,) = charts_of([line(), broken, line("c" * 40, "2026-11-29T07:00:00Z")])
+    assert chart.since == ()
+    assert chart.axis.endswith("; 2 of 3 commits")
 
 
 def test_the_command_writes_the_page_beside_the_results(tmp_path, capsys):
