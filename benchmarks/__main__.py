@@ -2,6 +2,7 @@
 
 import argparse
 import json
+import os
 import signal
 import sys
 import tempfile
@@ -32,6 +33,9 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("benchmarks: interrupted twice, so this run is not kept", file=sys.stderr)
+        return 130
 
 
 def _run(options: argparse.Namespace) -> int:
@@ -52,7 +56,7 @@ def _run(options: argparse.Namespace) -> int:
             packages_first=options.packages_first,
         )  # fmt: skip
         outcomes = _outcomes(comparisons, context, options.runs)
-        # Before the folder is cleared, which takes a while after a clone: whoever presses Ctrl-C again loses nothing.
+        # Before the folder is cleared, which takes a while after a clone: a second Ctrl-C then finds the numbers kept.
         line = record(outcomes, context, now(), here, (before, load_average()))
         append(results, line)
     if options.json:
@@ -80,10 +84,14 @@ def _refuse_what_cannot_be(options: argparse.Namespace, checkout: Path, results:
             raise InputError(f"{option}: accepted {kind}, got {path}; next: python -m benchmarks --help")
     if not (checkout / "lifeos" / "__main__.py").is_file():
         raise InputError(f"--checkout: accepted a checkout of lifeos, got {checkout.name}; next: git worktree add")
+    try:
+        results.parent.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise InputError(f"--results: accepted a file, got {results} ({error.strerror}); next: name another") from error
     if results.is_file():
         read(results)
-    elif results.exists():
-        raise InputError(f"--results: accepted a file, got the folder {results}; next: name a file in it")
+    elif results.exists() or not os.access(results.parent, os.W_OK):
+        raise InputError(f"--results: accepted a file that can be written, got {results}; next: name another")
 
 
 def _outcomes(comparisons: Sequence[Comparison], context: Context, runs: int | None) -> list[Outcome]:

@@ -153,7 +153,7 @@ def outcomes_of(facts: Mapping[str, Any], alone: float, kills: int) -> list[Outc
     sweep, images = entry("ray-sweep"), facts["images"]
     ideal = images * SECONDS_AN_IMAGE
 
-    def counted(name: str, unit: str, target: Target | None = Target("ours", high=0)) -> Outcome:
+    def counted(name: str, unit: str, target: Target = Target("ours", high=0)) -> Outcome:
         row = Comparison(f"{sweep.id}-{name}", name, f"{name}, counted at the end", "", unit, target=target)
         return Outcome(row, (Pair(facts[name]),))
 

@@ -55,7 +55,8 @@ def _run(options: argparse.Namespace) -> int:
     outcomes = outcomes_of(work, found, lambda part: obstacle(work, script, part))
     context = Context(root=root, checkout=root, persona=root, folder=folder, script=script)
     line = record(outcomes, context, now(), here, (before, load_average()))
-    packages = ", ".join(f"{name} {version}" for name, version in records.identity["machine"]["versions"].items())
+    versions = records.identity["machine"]["versions"].items()
+    packages = ", ".join(f"{name} {version or 'absent'}" for name, version in versions)
     print(f"{heading(line)}\n{work.threads} threads, {packages}\n\n{format_table(outcomes)}")
     if options.json is not None:
         write_json(options.json, {**line, "work": work.to_json()})

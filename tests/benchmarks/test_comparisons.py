@@ -118,7 +118,6 @@ class TestRun:
         [
             ({"needs": ("gpu",)}, "needs an NVIDIA GPU"),
             ({"needs": ("script",)}, "needs --script FILE"),
-            ({"needs": ("chromium",)}, "needs a Chromium"),
             ({"needs": ("package:no_such_package",)}, "package no_such_package, which is not installed"),
             ({"run": "benchmarks.no_such_module:pair"}, "benchmarks/no_such_module.py is not in this checkout"),
             ({"run": "benchmarks.no.such:pair"}, "is not in this checkout"),
@@ -126,7 +125,6 @@ class TestRun:
     )
     def test_a_need_that_is_not_met_is_the_reason(self, changes, reason, tmp_path, monkeypatch):
         monkeypatch.setattr("benchmarks.needs.gpu_names", list)
-        monkeypatch.setattr("benchmarks.needs.chromium", lambda: None)
         outcome = run_comparison(row(**changes), context(tmp_path))
         assert outcome.verdict == "unmeasured"
         assert reason in outcome.reason
@@ -304,13 +302,13 @@ class TestCommand:
         [["--only", "helpp"], ["help", "--runs", "2"], ["help", "--images", "0"], ["overhead", "--quick"],
          ["help", "--checkout", "no-such-folder"], ["--list", "helpp"], ["help", "--lora", "no-such-file"],
          ["help", "--script", "."], ["help", "--persona", "no-such-folder"], ["help", "--results", "."],
-         ["help", "--results", "other.jsonl"]],
+         ["help", "--results", "other.jsonl"], ["help", "--results", "other.jsonl/results.jsonl"]],
     )  # fmt: skip
     def test_a_wrong_command_is_one_line_and_status_2_before_anything_is_run(
         self, arguments, capsys, tmp_path, monkeypatch
     ):
         append(tmp_path / "other.jsonl", {"schema": "lifeos.scorecard/1"})
-        arguments = [str(tmp_path / each) if each == "other.jsonl" else each for each in arguments]
+        arguments = [str(tmp_path / each) if each.startswith("other.jsonl") else each for each in arguments]
         monkeypatch.setattr("benchmarks.__main__.run_comparison", lambda *_: pytest.fail("it was run"))
         assert main(arguments) == 2
         error = capsys.readouterr().err.strip()

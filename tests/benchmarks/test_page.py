@@ -1,13 +1,13 @@
 """The page of results from lines that nobody measured, and in a browser where one is installed."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
 
 from benchmarks.chart import charts_of, commits_of
 from benchmarks.comparison import Outcome, Pair
-from benchmarks.needs import chromium
 from benchmarks.page import main, page
 from benchmarks.results import append
 from tests.benchmarks.synthetic import line, row
@@ -127,12 +127,15 @@ addEventListener("load", () => {
 </script></body>"""
 
 
-@pytest.mark.skipif(chromium() is None, reason="no Chromium on PATH: the page is not tried in a browser here")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: the page is not tried in a browser here")
 def test_a_point_is_told_by_keys_and_pointer_and_nothing_is_wider_than_the_screen(tmp_path):
     lines = [line("b" * 40, "2026-11-29T05:00:00Z", NEW), line("a" * 40, "2026-11-29T06:00:00Z", OLD)]
     path = tmp_path / "page.html"
     path.write_text(page(lines).replace("</body>", DRIVE), encoding="utf-8")
-    command = [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                "--disable-background-networking", "--disable-component-update", "--disable-sync",
                f"--user-data-dir={tmp_path / 'user'}", "--window-size=500,900",
                "--dump-dom", path.as_uri()]  # fmt: skip
