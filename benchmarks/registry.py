@@ -54,6 +54,16 @@ COMPARISONS: tuple[Comparison, ...] = (
         is_quick=True,
     ),
     Comparison(
+        "halving-images", "images drawn at a seed to choose one of 27 cells of a sweep, simulated",
+        "halved every two prompts", "the whole grid of 8 prompts", "images",
+        "benchmarks.halving_simulation:images_pair", direction=SHARE, packages=("numpy",), is_quick=True,
+    ),
+    Comparison(
+        "training-search", "likeness given up after 20 training runs, simulated", "lifeos' search (Optuna)",
+        "as many recipes at random", "likeness", "benchmarks.training_search_simulation:search_pair",
+        needs=("package:optuna",), packages=("optuna", "numpy"),
+    ),
+    Comparison(
         "fresh-clone", "clone to verdict, in all", "./lifeos.sh gate release in a fresh clone", "", "s",
         "benchmarks.fresh_clone:whole_pair", target=Target("ours", high=360.0),
     ),
@@ -181,9 +191,9 @@ COMPARISONS: tuple[Comparison, ...] = (
 
 APART: tuple[tuple[str, str], ...] = (
     ("benchmarks.decision_simulation", "the bound and the power behind the rows decision-*; minutes, nothing is timed"),
-    ("benchmarks.training_stop_simulation", "runs ended early that still gained; simulated, nothing is timed"),
-    ("benchmarks.training_search_simulation", "a training search against recipes at random; simulated, needs Optuna"),
-    ("benchmarks.halving_simulation", "images that halving saves, how often it loses the best; simulated"),
+    ("benchmarks.training_stop_simulation", "how often a training run is ended that still gained: a bound, no ratio"),
+    ("benchmarks.training_search_simulation", "training-search at more lengths and with another stand-in; minutes"),
+    ("benchmarks.halving_simulation", "halving-images case by case, and how often the best cell is lost"),
     ("benchmarks.skin_battery", "how well each measure of skin tells; needs 1,060 rendered people"),
     ("benchmarks.skin_battery.renders", "draws those people; needs numba and MPFB2"),
     ("benchmarks.count_operations", "operations of a step, counted; nothing to compare them with"),

@@ -107,6 +107,12 @@ def test_a_plan_is_shortened_by_seeds_then_by_prompts(images, prompts, seeds):
         limited_plan(plan, 0)
 
 
+def test_halving_draws_fewer_images_than_the_grid():
+    from benchmarks.halving_simulation import images_pair as halved
+
+    assert 0 < halved(None, 0).ours < halved(None, 0).alternative == 27 * 8
+
+
 def test_two_ways_take_turns():
     calls = []
     for number_ in range(3):
