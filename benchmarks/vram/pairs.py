@@ -2,7 +2,8 @@
 
 import tempfile
 import time
-from functools import cache
+from collections.abc import Sequence
+from functools import cache, partial
 from pathlib import Path
 
 from benchmarks.comparison import Context, Pair, UnmeasuredError
@@ -14,26 +15,6 @@ GIB = 2**30
 _WITHOUT_GPU = "A100 80GB"
 TRAINING = tuple(case for case in CASES if case.part == "training")
 SAMPLING = tuple(case for case in CASES if case.part == "sampling")
-
-
-def training_pair(_: Context, number: int) -> Pair:
-    """Return the peak of a training recipe as predicted, and as the GPU counted it, GiB."""
-    return _counted(peak_and_reserved(TRAINING[number])[0])
-
-
-def training_reserved_pair(_: Context, number: int) -> Pair:
-    """Return what a training recipe takes from the driver as predicted, and as the GPU counted it, GiB."""
-    return _counted(peak_and_reserved(TRAINING[number])[1])
-
-
-def sampling_pair(_: Context, number: int) -> Pair:
-    """Return the peak of a sampling recipe as predicted, and as the GPU counted it, GiB."""
-    return _counted(peak_and_reserved(SAMPLING[number])[0])
-
-
-def sampling_reserved_pair(_: Context, number: int) -> Pair:
-    """Return what a sampling recipe takes from the driver as predicted, and as the GPU counted it, GiB."""
-    return _counted(peak_and_reserved(SAMPLING[number])[1])
 
 
 def published_pair(_: Context, number: int) -> Pair:
@@ -91,7 +72,12 @@ def gpu_here() -> tuple[Gpu, bool]:
     return known.model_copy(update={"capability": capability}), True
 
 
-def _counted(pair: Pair) -> Pair:
+def _pair(cases: Sequence[Case], which: int, _: Context, number: int) -> Pair:
+    pair = peak_and_reserved(cases[number])[which]
     if pair.alternative is None:
         raise UnmeasuredError("PyTorch finds no GPU")
     return pair
+
+
+training_pair, training_reserved_pair = partial(_pair, TRAINING, 0), partial(_pair, TRAINING, 1)
+sampling_pair, sampling_reserved_pair = partial(_pair, SAMPLING, 0), partial(_pair, SAMPLING, 1)
