@@ -56,6 +56,7 @@ class Chart:
         commits: (abscissa, text) of the first and the last commit.
         points: (x, y, machine, text) of each point along the commits, for whoever points at it.
         latest: a row a machine: its numbers at the newest commit as text.
+        since: for each machine whose newest run did not measure it: of which commit and why not.
     """
 
     id: str
@@ -70,6 +71,7 @@ class Chart:
     commits: tuple[tuple[float, str], ...]
     points: tuple[tuple[float, float, int, str], ...]
     latest: tuple[Mapping[str, str], ...]
+    since: tuple[str, ...]
 
 
 @dataclass(frozen=True)
@@ -109,6 +111,7 @@ def charts_of(lines: Sequence[Mapping[str, Any]]) -> list[Chart]:
     """
     machines, commits = machines_of(lines), commits_of(lines)
     by_id: dict[str, list[_Point]] = {}
+    since: dict[tuple[str, int], str] = {}
     for line in lines:
         commit, machine = commits.index(commit_words(line)), machines.index(machine_words(line["machine"]))
         for row in line["comparisons"]:
@@ -117,7 +120,10 @@ def charts_of(lines: Sequence[Mapping[str, Any]]) -> list[Chart]:
             if row["verdict"] != UNMEASURED and value is not None:
                 low, high = row["spread"]
                 by_id.setdefault(row["id"], []).append(_Point(line, row, commit, machine, value, low, high))
-    return [_chart(points, machines, commits) for points in by_id.values()]
+                since.pop((row["id"], machine), None)
+            else:
+                since[row["id"], machine] = f"{commit_words(line)} unmeasured: {row['reason'] or 'no pair was run'}"
+    return [_chart(points, machines, commits, since) for points in by_id.values()]
 
 
 def point_words(line: Mapping[str, Any], row: Mapping[str, Any], machine: str) -> str:
@@ -136,7 +142,9 @@ def point_words(line: Mapping[str, Any], row: Mapping[str, Any], machine: str) -
     return "; ".join(told)
 
 
-def _chart(points: list[_Point], machines: Sequence[str], commits: Sequence[str]) -> Chart:
+def _chart(
+    points: list[_Point], machines: Sequence[str], commits: Sequence[str], since: Mapping[tuple[str, int], str]
+) -> Chart:
     newest = points[-1].row
     # Along the commits; within one the older run first.
     points = sorted(points, key=lambda point: point.commit)
@@ -167,7 +175,8 @@ def _chart(points: list[_Point], machines: Sequence[str], commits: Sequence[str]
         title=newest["title"],
         ours=newest["what"]["ours"],
         alternative=newest["what"]["alternative"],
-        axis=words + ("; more is better" if by_ratio and newest["direction"].startswith("alternative") else ""),
+        axis=words + ("; more is better" if by_ratio and newest["direction"].startswith("alternative") else "")
+        + (f"; {len(present)} of {len(commits)} commits" if len(present) < len(commits) else ""),
         target=_target_words(target, newest["unit"]),
         series=tuple(_series(machine, [p for p in points if p.machine == machine], across, up) for machine in aside),
         target_lines=tuple(up(end) for end in ends),
@@ -179,6 +188,7 @@ def _chart(points: list[_Point], machines: Sequence[str], commits: Sequence[str]
         latest=tuple(
             _latest([p for p in points if p.machine == machine][-1], machines[machine], machine) for machine in aside
         ),
+        since=tuple(since[newest["id"], machine] for machine in aside if (newest["id"], machine) in since),
     )
 
 
@@ -205,8 +215,8 @@ def _latest(point: _Point, machine: str, place: int) -> dict[str, str]:
     return {
         "machine": machine, "place": str(place % COLOURS), "commit": commit_words(point.line),
         "ours": f"{number(row['ours'])} {unit}", "alternative": "-" if other is None else f"{number(other)} {unit}",
-        "ratio": "-" if row["ratio"] is None else number(row["ratio"]),
-        "spread": f"{number(point.low)} to {number(point.high)}", "verdict": row["verdict"],
+        "ratio": "" if row["ratio"] is None else number(row["ratio"]),
+        "spread": f"({number(point.low)} to {number(point.high)})", "verdict": row["verdict"],
     }  # fmt: skip
 
 

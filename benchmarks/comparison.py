@@ -4,6 +4,7 @@ import math
 import statistics
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Literal, TypeVar
 
@@ -107,9 +108,9 @@ class Comparison:
         title: what is done, both ways.
         ours: what of lifeos is measured.
         alternative: what it is held against and how its own documentation says to use it; "" where there is nothing.
-        unit: of the raw numbers: ``s``, ``GiB``, ``images``, ``share``.
+        unit: of the raw numbers: ``s``, ``GiB``, ``images``, ``share``, ``levels`` (of 255).
         run: ``module:function`` of one paired run (``PairedRun``), imported when it is run. The number of the pair is
-            its second argument; -1 warms up and is not counted.
+            its second argument; -1 warms up and is not counted. "" for a row that a module's own command measures.
         direction: which way the ratio is taken.
         target: what is to be reached; None where a row only informs.
         needs: what a machine or a caller must have: see ``benchmarks.needs``.
@@ -126,7 +127,7 @@ class Comparison:
     ours: str
     alternative: str
     unit: str
-    run: str
+    run: str = ""
     direction: Direction = TIMES_AS_FAST
     target: Target | None = None
     needs: tuple[str, ...] = ()
@@ -147,12 +148,14 @@ class Outcome:
         pairs: all that were run; those before a failure are kept.
         reason: why the pairs say nothing; None when they count.
         load: average number of waiting processes over a minute, before and after; None where the system tells none.
+        note: what a reader must know besides to trust the numbers.
     """
 
     comparison: Comparison
     pairs: tuple[Pair, ...]
     reason: str | None = None
     load: tuple[float, float] | None = None
+    note: str = ""
 
     @property
     def ratios(self) -> tuple[float, ...]:
@@ -205,6 +208,20 @@ def in_turn(
         return one, alternative()
     two = alternative()
     return ours(), two
+
+
+def interleaved(
+    ours: Callable[[int], _First], alternative: Callable[[int], _Second], rounds: int
+) -> tuple[list[_First], list[_Second]]:
+    """Call both in turn ``rounds`` times with the number of the round; returns what each answered.
+
+    Raises:
+        ValueError: ``rounds`` is below 1.
+    """
+    if rounds < 1:
+        raise ValueError(f"rounds must be 1 or more, but got {rounds}")
+    both = [in_turn(partial(ours, number), partial(alternative, number), number) for number in range(rounds)]
+    return [one for one, _ in both], [two for _, two in both]
 
 
 def all_met(outcomes: Sequence[Outcome]) -> bool:

@@ -6,7 +6,7 @@ import sys
 import tempfile
 import time
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 
 from benchmarks.comparison import Context, Pair, UnmeasuredError
@@ -37,31 +37,6 @@ class CloneRun:
     problem: str | None
 
 
-def whole_pair(context: Context, number: int) -> Pair:
-    """Return the seconds from the command to its verdict in a fresh clone; the clone itself is not timed."""
-    return _part(context, number, "in all")
-
-
-def environment_pair(context: Context, number: int) -> Pair:
-    """Return the seconds to the finished ``.venv``."""
-    return _part(context, number, "environment")
-
-
-def training_pair(context: Context, number: int) -> Pair:
-    """Return the seconds of the step ``train`` of the recorded row, with the import of torch."""
-    return _part(context, number, "training")
-
-
-def sampling_pair(context: Context, number: int) -> Pair:
-    """Return the seconds of the step ``sample`` of the recorded row."""
-    return _part(context, number, "sampling")
-
-
-def rest_pair(context: Context, number: int) -> Pair:
-    """Return what is left: start-up, weights, faces, metrics, verdicts, images rendered twice, the record."""
-    return _part(context, number, "the rest")
-
-
 def unchanged_pair(context: Context, number: int) -> Pair:
     """Return the seconds of the same command again in that clone, and of the first.
 
@@ -88,7 +63,8 @@ def second_seconds(ran: CloneRun) -> float:
     return ran.second.seconds
 
 
-def _part(context: Context, number: int, part: str) -> Pair:
+def _part(part: str, context: Context, number: int) -> Pair:
+    """Return the seconds of a part of a fresh clone's way to its verdict; the clone itself is not timed."""
     ran = _clone(context.root, context.packages_first, number)
     if ran.problem is not None:
         raise UnmeasuredError(ran.problem)
@@ -96,6 +72,13 @@ def _part(context: Context, number: int, part: str) -> Pair:
     if seconds is None:
         raise UnmeasuredError("the verdict came without this step")
     return Pair(seconds)
+
+
+whole_pair, environment_pair = partial(_part, "in all"), partial(_part, "environment")
+# With the import of torch.
+training_pair, sampling_pair = partial(_part, "training"), partial(_part, "sampling")
+# Start-up, weights, faces, metrics, verdicts, images rendered twice, the record.
+rest_pair = partial(_part, "the rest")
 
 
 @cache

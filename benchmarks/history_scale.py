@@ -11,20 +11,19 @@ import sys
 import tempfile
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from statistics import median
 from typing import Any
 
-from benchmarks.comparison import Context, Pair, in_turn
-from benchmarks.interleave import interleaved
-from benchmarks.table import Line, format_table
+from benchmarks.comparison import Context, Outcome, Pair, all_met, in_turn, interleaved
+from benchmarks.registry import entry
+from benchmarks.table import format_table
 from evals.history import append
 from evals.history_index import entries
 from evals.history_line import Content
 
 ROOT = Path(__file__).resolve().parents[1]
-NAME = "history"
-APPEND_TARGET, QUERY_TARGET = 1.5, 1.0
 _GATES = 40
 PAIR_ROWS, PAIR_APPENDS = 100_000, 50
 _EVERY_LINE = """
@@ -42,13 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--rounds", type=int, default=200)
     given = parser.parse_args(arguments)
-    lines = history_lines(given.rows, given.rounds)
-    print(format_table(lines))
-    return 0 if all(line.verdict in ("met", "no target") for line in lines) else 1
+    outcomes = history_outcomes(given.rows, given.rounds)
+    print(format_table(outcomes))
+    return 0 if all_met(outcomes) else 1
 
 
-def history_lines(rows: int, rounds: int) -> list[Line]:
-    """Return the lines of the table: appends and questions beside ``rows`` rows, the median of ``rounds`` appends."""
+def history_outcomes(rows: int, rounds: int) -> list[Outcome]:
+    """Return the rows of the table: appends and questions beside ``rows`` rows, the median of ``rounds`` appends."""
     with tempfile.TemporaryDirectory() as folder:
         history, bare = Path(folder, "history.jsonl"), Path(folder, "bare.jsonl")
         write_history(history, rows)
@@ -61,20 +60,21 @@ def history_lines(rows: int, rounds: int) -> list[Line]:
         entries(history)
         indexing = time.perf_counter() - started
         asked = ["history", "--history", str(history), "--persona", "persona-3", "--last", "20"]
-        query = median(_timed(lambda: _lifeos(asked)) for _ in range(6))
+        query = tuple(Pair(_timed(lambda: _lifeos(asked))) for _ in range(6))
         one = ["history", "show", "--history", str(history), _id(5)]
-        shown = median(_timed(lambda: _lifeos(one)) for _ in range(6))
-        whole = median(_timed(lambda: _lifeos(["history", "--history", str(history)])) for _ in range(3))
+        shown = tuple(Pair(_timed(lambda: _lifeos(one))) for _ in range(6))
+        whole = tuple(Pair(_timed(lambda: _lifeos(["history", "--history", str(history)]))) for _ in range(3))
         size = f"{rows:,} rows, {history.stat().st_size / 1e6:.0f} MB"
-    append_note = f"append {1e3 * median(ours):.2f} ms, bare write and fsync {1e3 * median(theirs):.2f} ms, {size}"
+    timed = replace(entry("history-query"), alternative="")
     return [
-        Line(NAME, "append, times a bare write and fsync", median(ours) / median(theirs), "x", APPEND_TARGET,
-             note=append_note),
-        Line(NAME, "append beyond the bare write", median(ours) - median(theirs), "s"),
-        Line(NAME, "lifeos history --persona NAME --last 20", query, "s", QUERY_TARGET, note="start to exit"),
-        Line(NAME, "lifeos history show ID", shown, "s", QUERY_TARGET, note="start to exit"),
-        Line(NAME, "lifeos history, every row listed", whole, "s", note="start to exit"),
-        Line(NAME, "the index made from nothing", indexing, "s", note="every row read and its hash derived again"),
+        Outcome(replace(entry("history-append"), ours=f"evals.history.append, median of {rounds}"),
+                (Pair(median(ours), median(theirs)),), note=size),
+        Outcome(timed, query, note=size),
+        Outcome(replace(timed, id="history-show", ours="lifeos history show ID, start to exit"), shown),
+        Outcome(replace(timed, id="history-list", ours="lifeos history, every row, start to exit", target=None),
+                whole),
+        Outcome(replace(timed, id="history-index", ours="the index made from nothing", target=None),
+                (Pair(indexing),), note="every row read and its hash derived again"),
     ]  # fmt: skip
 
 

@@ -9,7 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-from benchmarks.needs import gpu_names
+from lifeos.pods.probe.nvml import gpu_names
 from lifeos.processor import available_cores
 
 # A machine with this much to do besides is too busy to time anything on.

@@ -3,6 +3,7 @@
 import importlib
 import subprocess
 import tempfile
+import traceback
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +23,7 @@ from benchmarks.machine import load_average, without_paths
 from benchmarks.needs import unmet
 from lifeos.errors import InputError
 
-# What a side may end with; anything else is an error of the benchmark itself and is not hidden.
+# What a side may end with; anything else is an error of the benchmark itself, whose traceback is told.
 _FAILURES = (UnmeasuredError, InputError, subprocess.SubprocessError, OSError, ValueError, ImportError)
 _REASON_LETTERS = 300
 
@@ -36,7 +37,7 @@ def run_comparison(
         comparison: what is run.
         context: its ``folder`` is where a folder for this comparison is made, and removed at the end.
         runs: how many pairs, where they are the caller's to choose; None: the comparison's own number.
-        told: is told each pair as it comes.
+        told: is told each pair as it comes, and the traceback of an error of the benchmark itself.
 
     Returns:
         The outcome: with a reason where something is missing or a side failed; never half a set that counts.
@@ -64,7 +65,9 @@ def run_comparison(
                 _check(comparison, pair)
                 pairs.append(pair)
                 told(f"{comparison.id}: pair {number + 1} of {count}: {pair_words(comparison, pair)}")
-        except _FAILURES as error:
+        except Exception as error:
+            if not isinstance(error, _FAILURES):
+                told(traceback.format_exc())
             kind = "" if isinstance(error, UnmeasuredError | InputError) else f"{type(error).__name__}: "
             said = without_paths(f"{kind}{error}", own.folder, context.checkout, context.root)
             reason = " ".join(said.split())[:_REASON_LETTERS]

@@ -5,18 +5,19 @@ what is measured is what lifeos and Ray add. ``python -m benchmarks.ray_sweep``.
 """
 
 import argparse
-import json
 import os
 import sys
 import tempfile
 import time
 import uuid
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from benchmarks.comparison import Context, Pair, UnmeasuredError, in_turn
+from benchmarks.comparison import Comparison, Context, Outcome, Pair, Target, UnmeasuredError, all_met, in_turn
+from benchmarks.registry import entry
+from benchmarks.table import format_table
 from lifeos.errors import InputError
 from lifeos.lora.sample import PlannedImages, SampledImage, encode_png, planned_images
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
@@ -129,7 +130,7 @@ def sweep_pair(context: Context, number: int) -> Pair:
 
 
 def main(arguments: Sequence[str]) -> int:
-    """Print what was measured; 0: nothing lost, nothing doubled, all kills happened; 1: otherwise; 2: an error."""
+    """Print the table; 0: nothing lost, nothing doubled, all kills happened; 1: otherwise; 2: an error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ray_sweep", description=__doc__)
     parser.add_argument("--images", type=int, default=10_000, metavar="N", help="planned images (10000)")
     parser.add_argument("--no-kills", action="store_true", help="let every node live")
@@ -142,18 +143,28 @@ def main(arguments: Sequence[str]) -> int:
     except InputError as error:
         print(f"benchmarks: {error}", file=sys.stderr)
         return 2
-    ideal = facts["images"] * SECONDS_AN_IMAGE
-    print(f"images {facts['images']}, lost {facts['lost']}, put twice {facts['doubled']}, "
-          f"nodes killed {facts['kills']}")  # fmt: skip
-    print(f"one process, without Ray: {alone:.1f} s; {NODES} nodes: {facts['seconds']:.1f} s, "
-          f"{alone / facts['seconds']:.2f} times as fast")  # fmt: skip
-    print(f"5 ms an image over {NODES} nodes: {ideal / NODES:.1f} s, efficiency "
-          f"{ideal / NODES / facts['seconds']:.0%}; "
-          f"5 ms an image in one process: {ideal:.1f} s, efficiency {ideal / alone:.0%}")  # fmt: skip
-    print(f"driver: peak memory {facts['peak'] / 2**20:.0f} MiB; {facts['events']} events of progress")
-    print(json.dumps({**facts, "alone": alone}))
-    whole = facts["lost"] == facts["doubled"] == facts["foreign"] == 0
-    return 0 if whole and facts["kills"] == (0 if options.no_kills else 2) else 1
+    outcomes = outcomes_of(facts, alone, 0 if options.no_kills else 2)
+    print(format_table(outcomes))
+    return 0 if all_met(outcomes) else 1
+
+
+def outcomes_of(facts: Mapping[str, Any], alone: float, kills: int) -> list[Outcome]:
+    """Return the rows of a sweep: both ways, what must not be lost, doubled or foreign, the kills that must happen."""
+    sweep, images = entry("ray-sweep"), facts["images"]
+    ideal = images * SECONDS_AN_IMAGE
+
+    def counted(name: str, unit: str, target: Target = Target("ours", high=0)) -> Outcome:
+        row = Comparison(f"{sweep.id}-{name}", name, f"{name}, counted at the end", "", unit, target=target)
+        return Outcome(row, (Pair(facts[name]),))
+
+    note = (f"{images} images, 5 ms each: efficiency {ideal / NODES / facts['seconds']:.0%} of {NODES} nodes, "
+            f"{ideal / alone:.0%} of one process; {facts['events']} events of progress; driver: peak memory "
+            f"{facts['peak'] / 2**20:.0f} MiB")  # fmt: skip
+    return [
+        Outcome(sweep, (Pair(facts["seconds"], alone),), note=note),
+        *(counted(name, "images") for name in ("lost", "doubled", "foreign")),
+        counted("kills", "nodes", Target("ours", kills, kills)),
+    ]
 
 
 def _peak_of_driver() -> int:

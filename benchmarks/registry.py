@@ -54,6 +54,16 @@ COMPARISONS: tuple[Comparison, ...] = (
         is_quick=True,
     ),
     Comparison(
+        "halving-images", "images drawn at a seed to choose one of 27 cells of a sweep, simulated",
+        "halved every two prompts", "the whole grid of 8 prompts", "images",
+        "benchmarks.halving_simulation:images_pair", direction=SHARE, packages=("numpy",), is_quick=True,
+    ),
+    Comparison(
+        "training-search", "likeness given up after 20 training runs, simulated", "lifeos' search (Optuna)",
+        "as many recipes at random", "likeness", "benchmarks.training_search_simulation:search_pair",
+        needs=("package:optuna",), packages=("optuna", "numpy"),
+    ),
+    Comparison(
         "fresh-clone", "clone to verdict, in all", "./lifeos.sh gate release in a fresh clone", "", "s",
         "benchmarks.fresh_clone:whole_pair", target=Target("ours", high=360.0),
     ),
@@ -120,10 +130,22 @@ COMPARISONS: tuple[Comparison, ...] = (
         pairs=20, fixed_pairs=True,
     ),
     Comparison(
+        "vram-training-reserved", "memory that training reserves predicted, against this GPU",
+        "lifeos vram", "torch.cuda.max_memory_reserved of the same steps", "GiB",
+        "benchmarks.vram.pairs:training_reserved_pair", direction=SHARE, target=Target("every pair", 0.97),
+        needs=("gpu",), packages=("torch", "diffusers"), pairs=20, fixed_pairs=True,
+    ),
+    Comparison(
         "vram-sampling", "memory of sampling predicted, against this GPU", "lifeos vram",
         "torch.cuda.max_memory_allocated of the same steps", "GiB", "benchmarks.vram.pairs:sampling_pair",
         direction=SHARE, target=Target("every pair", 0.95, 1.05), needs=("gpu",), packages=("torch", "diffusers"),
         pairs=13, fixed_pairs=True,
+    ),
+    Comparison(
+        "vram-sampling-reserved", "memory that sampling reserves predicted, against this GPU",
+        "lifeos vram", "torch.cuda.max_memory_reserved of the same steps", "GiB",
+        "benchmarks.vram.pairs:sampling_reserved_pair", direction=SHARE, target=Target("every pair", 0.95),
+        needs=("gpu",), packages=("torch", "diffusers"), pairs=13, fixed_pairs=True,
     ),
     Comparison(
         "training-speed", "a small SDXL LoRA trained, start of the process to its end", "lifeos retrain-lora",
@@ -166,6 +188,30 @@ COMPARISONS: tuple[Comparison, ...] = (
     ),
 )  # fmt: skip
 """In the order of the table."""
+
+APART: tuple[tuple[str, str], ...] = (
+    ("benchmarks.decision_simulation", "the bound and the power behind the rows decision-*; minutes, nothing is timed"),
+    ("benchmarks.training_stop_simulation", "how often a training run is ended that still gained: a bound, no ratio"),
+    ("benchmarks.training_search_simulation", "training-search at more lengths and with another stand-in; minutes"),
+    ("benchmarks.halving_simulation", "halving-images case by case, and how often the best cell is lost"),
+    ("benchmarks.skin_battery", "how well each measure of skin tells; needs 1,060 rendered people"),
+    ("benchmarks.skin_battery.renders", "draws those people; needs numba and MPFB2"),
+    ("benchmarks.count_operations", "operations of a step, counted; nothing to compare them with"),
+    ("benchmarks.generation_speed", "the rows training-speed and sampling-speed part by part, and in half precision"),
+    ("benchmarks.history_scale", "besides history-append and history-query: one row shown, all listed, the index made"),
+    ("benchmarks.ray_sweep", "ray-sweep with 10,000 images and a node killed twice"),
+    ("benchmarks.vram", "the rows vram-* recipe by recipe, predicted without a GPU too"),
+)
+"""Modules with a command of their own and why ``python -m benchmarks`` does not run it."""
+
+
+def entry(name: str) -> Comparison:
+    """Return the comparison of an id, so that a module's own command states neither sides nor target anew.
+
+    Raises:
+        StopIteration: there is none.
+    """
+    return next(each for each in COMPARISONS if each.id == name)
 
 
 def chosen(names: Sequence[str], quick: bool = False) -> tuple[list[Comparison], list[Comparison]]:

@@ -4,12 +4,13 @@ The file is kept as a history is (``evals.history``): each line names the hash o
 disk when the append returns, and one torn by a kill is moved aside by the next append.
 """
 
+import time as clock
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 from benchmarks.comparison import Comparison, Context, Outcome, Target
-from benchmarks.machine import versions_of
+from benchmarks.machine import BUSY_LOAD, machine_words, versions_of
 from evals import history
 from lifeos.errors import InputError
 from lifeos.git import git_output, git_state
@@ -44,6 +45,26 @@ def record(
         "lora_sha256": _file_hash(context.lora),
         "comparisons": [_of(outcome) for outcome in outcomes],
     }
+
+
+def now() -> str:
+    """Return the time as a line keeps it: UTC, to the second."""
+    return clock.strftime("%Y-%m-%dT%H:%M:%SZ", clock.gmtime())
+
+
+def heading(line: Mapping[str, Any]) -> str:
+    """Return where and of what the numbers of a line were taken: machine, Python, commit and load."""
+    commit = str(line["commit"] or "unknown")[:10] + (" with uncommitted changes" if line["dirty"] else "")
+    return (f"{machine_words(line['machine'])}, Python {line['machine']['python']}, commit {commit}"
+            f"{load_words(line['load']['before'])}")  # fmt: skip
+
+
+def load_words(load: float | None) -> str:
+    """Return what a load before the first comparison means for the times; "" where the system tells none."""
+    if load is None:
+        return ""
+    busy = " (the machine is BUSY: do not quote these times)" if load > BUSY_LOAD else ""
+    return f", load before {load:.2f}{busy}"
 
 
 def append(path: Path, line: Mapping[str, Any]) -> dict[str, Any]:
@@ -89,6 +110,7 @@ def _of(outcome: Outcome) -> dict[str, Any]:
         "ratio": outcome.ratio,
         "spread": None if spread is None else list(spread),
         "load": None if outcome.load is None else {"before": outcome.load[0], "after": outcome.load[1]},
+        **({"note": outcome.note} if outcome.note else {}),
     }
 
 

@@ -1,101 +1,86 @@
-"""One line a measure, with its verdict: met, MISSED or not measured; and the table of them."""
+"""The table of outcomes as text: ours, the alternative, the ratio with its spread, the target, the word for it."""
 
 import math
 from collections.abc import Sequence
-from dataclasses import dataclass
-from typing import Any, Literal
 
-Verdict = Literal["met", "MISSED", "not measured", "no target"]
+from benchmarks.comparison import NO_TARGET, Comparison, Outcome, target_words
 
-MET: Verdict = "met"
-MISSED: Verdict = "MISSED"
-NOT_MEASURED: Verdict = "not measured"
-NO_TARGET: Verdict = "no target"
-_HEADINGS = ("measure", "measured", "target", "")
+_HEADINGS = ("comparison", "ours", "alternative", "ratio", "spread", "target", "")
 
 
-@dataclass(frozen=True)
-class Line:
-    """One line of the table.
+def format_table(
+    outcomes: Sequence[Outcome], left_out: Sequence[Comparison] = (), apart: Sequence[tuple[str, str]] = ()
+) -> str:
+    """Return aligned columns; reasons and what the alternatives are stand numbered below, each once.
 
     Args:
-        benchmark: name of the benchmark, as the command line takes it.
-        measure: what was measured.
-        value: finite, in ``unit``; None when it was not measured, and then ``reason`` says why.
-        unit: ``s``, ``%``, ``x`` (a ratio of times), ``images/s`` or ``levels`` (of 255).
-        target: in ``unit``; None for a line that only informs.
-        at_least: True when more is better; a value equal to the target meets it either way.
-        reason: why there is no value; None when there is one.
-        note: what a reader must know to trust the value.
-
-    Raises:
-        ValueError: a value that is not finite, or not exactly one of value and reason.
+        outcomes: one a row.
+        left_out: named below the table: comparisons that were not asked for because they are slow.
+        apart: likewise: (module, why) of what has a command of its own.
     """
-
-    benchmark: str
-    measure: str
-    value: float | None
-    unit: str
-    target: float | None = None
-    at_least: bool = False
-    reason: str | None = None
-    note: str = ""
-
-    def __post_init__(self) -> None:
-        if self.value is not None and not math.isfinite(self.value):
-            raise ValueError(f"value must be finite, but got {self.value!r}")
-        if (self.value is None) == (not self.reason):
-            raise ValueError(f"exactly one of value and reason, but got {self.value!r} and {self.reason!r}")
-
-    @property
-    def verdict(self) -> Verdict:
-        """What came out, judged by the value before rounding."""
-        if self.value is None:
-            return NOT_MEASURED
-        if self.target is None:
-            return NO_TARGET
-        reached = self.value >= self.target if self.at_least else self.value <= self.target
-        return MET if reached else MISSED
-
-    def to_json(self) -> dict[str, Any]:
-        """Return the line as JSON values, verdict included."""
-        return {
-            "benchmark": self.benchmark,
-            "measure": self.measure,
-            "value": self.value,
-            "unit": self.unit,
-            "target": self.target,
-            "direction": "at least" if self.at_least else "at most",
-            "verdict": self.verdict,
-            "reason": self.reason,
-            "note": self.note,
-        }
-
-
-def all_met(lines: Sequence[Line]) -> bool:
-    """Return whether something was measured and every line with a target met it; what was not measured did not."""
-    judged = [line for line in lines if line.verdict != NO_TARGET]
-    return bool(judged) and all(line.verdict == MET for line in judged)
-
-
-def format_table(lines: Sequence[Line]) -> str:
-    """Return the lines as aligned text columns; reasons and notes stand numbered below, each once."""
-    rows: list[tuple[str, str, str, str]] = [_HEADINGS]
+    rows: list[tuple[str, ...]] = [_HEADINGS]
     remarks: list[str] = []
-    for line in lines:
-        verdict: str = "" if line.verdict == NO_TARGET else line.verdict
-        remark = "; ".join(part for part in (line.reason or "", line.note) if part)
-        if remark:
-            if remark not in remarks:
-                remarks.append(remark)
-            verdict = f"{verdict} [{remarks.index(remark) + 1}]".strip()
-        rows.append((line.measure, _measured(line), _target(line), verdict))
+    for outcome in outcomes:
+        told = remark(outcome)
+        if told not in remarks:
+            remarks.append(told)
+        rows.append((*cells(outcome)[:-1], f"{cells(outcome)[-1]} [{remarks.index(told) + 1}]".strip()))
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
-    rows.insert(1, ("-" * widths[0], "-" * widths[1], "-" * widths[2], "-" * widths[3]))
+    rows.insert(1, tuple("-" * width for width in widths))
     text = [
-        f"{row[0]:<{widths[0]}}  {row[1]:>{widths[1]}}  {row[2]:>{widths[2]}}  {row[3]}".rstrip() for row in rows
-    ]
-    return "\n".join([*text, "", *(f"[{number}] {remark}" for number, remark in enumerate(remarks, 1))]).rstrip()
+        "  ".join(cell.ljust(width) if place in (0, 6) else cell.rjust(width)
+                  for place, (cell, width) in enumerate(zip(row, widths, strict=True))).rstrip()
+        for row in rows
+    ]  # fmt: skip
+    text += ["", *(f"[{place}] {told}" for place, told in enumerate(remarks, 1))]
+    if left_out:
+        text += ["", f"slow, so --quick did not run: {', '.join(each.id for each in left_out)}"]
+    if apart:
+        text += ["", *apart_lines(apart)]
+    return "\n".join(text).rstrip()
+
+
+def apart_lines(apart: Sequence[tuple[str, str]]) -> list[str]:
+    """Return what stands below a table or a list of what is not run there: (module, why) each."""
+    return ["not run here, each with a command of its own:", *(f"python -m {module}: {why}" for module, why in apart)]
+
+
+def markdown_table(outcomes: Sequence[Outcome]) -> str:
+    """Return the same columns as a table of Markdown, for docs/speed.md."""
+    rows = [cells(outcome) for outcome in outcomes]
+    head = ["| " + " | ".join(_HEADINGS).rstrip() + " |", "|" + " --- |" * len(_HEADINGS)]
+    return "\n".join([*head, *("| " + " | ".join(row) + " |" for row in rows)])
+
+
+def cells(outcome: Outcome) -> tuple[str, ...]:
+    """Return one row, a cell a heading."""
+    compared, unit = outcome.comparison, outcome.comparison.unit
+    counted = outcome.reason is None
+    word = "" if outcome.verdict == NO_TARGET else outcome.verdict
+    spread = outcome.spread if counted and len(outcome.pairs) > 1 else None
+    ratio = outcome.ratio if counted else None
+    # Near one it is the distance from it that counts: memory is predicted to a thousandth.
+    words = "{:.4f}".format if ratio is not None and 0.9 < ratio < 1.1 else number
+    return (
+        compared.id,
+        _cell(outcome.our_median if counted else None, unit),
+        _cell(outcome.alternative_median if counted else None, unit),
+        "-" if ratio is None else f"{words(ratio)} x",
+        "-" if spread is None else f"{words(spread[0])} to {words(spread[1])}",
+        target_words(compared.target, unit),
+        word,
+    )
+
+
+def remark(outcome: Outcome) -> str:
+    """Return why a row was not measured, else what stands against what, how often it was run, and the note."""
+    if outcome.reason is not None:
+        return outcome.reason
+    compared, count = outcome.comparison, len(outcome.pairs)
+    against = f" against {compared.alternative}; ratio: {compared.direction}" if compared.alternative else ""
+    each = "pair" if compared.alternative else "run"
+    runs = f"1 {each}" if count == 1 else f"{count} {each}s{' in turn' if compared.alternative else ''}"
+    return "; ".join(part for part in (f"{compared.ours}{against}", runs, outcome.note) if part)
 
 
 def number(value: float) -> str:
@@ -105,9 +90,5 @@ def number(value: float) -> str:
     return f"{value:.{max(0, 2 - math.floor(math.log10(abs(value))))}f}"
 
 
-def _measured(line: Line) -> str:
-    return "-" if line.value is None else f"{number(line.value)} {line.unit}"
-
-
-def _target(line: Line) -> str:
-    return "" if line.target is None else f"{'>=' if line.at_least else '<='} {line.target:g} {line.unit}"
+def _cell(value: float | None, unit: str) -> str:
+    return "-" if value is None else f"{number(value)} {unit}"

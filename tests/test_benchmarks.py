@@ -9,19 +9,17 @@ import pytest
 
 from benchmarks.batched_sampling import limited_plan
 from benchmarks.batched_sampling import pair_of as batched_pair
-from benchmarks.comparison import UnmeasuredError, in_turn
+from benchmarks.comparison import UnmeasuredError, all_met, in_turn, interleaved
 from benchmarks.decision_pairs import images_pair
 from benchmarks.decision_simulation import simulate
 from benchmarks.decision_simulation import tables as simulated_tables
 from benchmarks.fresh_clone import CloneRun, parts_of, second_seconds
 from benchmarks.gate_command import GateCommand, judged
-from benchmarks.interleave import interleaved
 from benchmarks.known_failures_log import by_loop, write_log
 from benchmarks.metrics import faces_of, skin_of, write_pictures
 from benchmarks.overhead import SAME_IMAGES_LEVELS, Round
 from benchmarks.overhead import pair_of as overhead_pair
-from benchmarks.ray_sweep import tasks_of
-from benchmarks.table import Line, all_met, format_table, number
+from benchmarks.ray_sweep import outcomes_of, tasks_of
 from benchmarks.training_search_simulation import simulate as training_searches
 from benchmarks.training_search_simulation import table as training_search_table
 from benchmarks.training_stop_simulation import simulate as training_stops
@@ -31,78 +29,6 @@ from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan, image_key
 
 ROW = {"durations": {"train": 100.0, "sample": 80.0, "faces": 5.0}, "reused": False, "git": {"commit": "a" * 40}}
 APPROVED = GateCommand(300.0, "approved", ROW, None)
-
-
-def line(value, target=2.0, **changes):
-    reason = None if value is not None else "no weights"
-    return Line("help", "lifeos --help", value, "s", target, **{"reason": reason, **changes})
-
-
-@pytest.mark.parametrize(
-    ("value", "target", "at_least", "verdict"),
-    [
-        (1.9, 2.0, False, "met"),
-        (2.0, 2.0, False, "met"),
-        (2.0001, 2.0, False, "MISSED"),
-        (1.4999, 1.5, True, "MISSED"),
-        (1.5, 1.5, True, "met"),
-        (-3.0, 10.0, False, "met"),
-        (None, 2.0, False, "not measured"),
-        (9.0, None, False, "no target"),
-    ],
-)
-def test_a_line_is_judged_by_its_value_before_rounding(value, target, at_least, verdict):
-    judged_line = line(value, target, at_least=at_least)
-    assert judged_line.verdict == verdict
-    assert judged_line.to_json()["verdict"] == verdict
-
-
-@pytest.mark.parametrize("value", [math.nan, math.inf])
-def test_a_line_takes_no_number_that_is_none(value):
-    with pytest.raises(ValueError, match="finite"):
-        line(value)
-
-
-@pytest.mark.parametrize(("value", "reason"), [(None, None), (None, ""), (1.0, "broken")])
-def test_a_line_has_a_value_or_a_reason(value, reason):
-    with pytest.raises(ValueError, match="exactly one"):
-        line(value, reason=reason)
-
-
-def test_what_was_not_measured_meets_nothing():
-    assert all_met([line(1.0), line(5.0, None)])
-    assert not all_met([line(1.0), line(3.0)])
-    assert not all_met([line(1.0), line(None)])
-    assert not all_met([line(5.0, None)])
-    assert not all_met([])
-
-
-def test_the_table_is_aligned_and_says_each_remark_once():
-    lines = [
-        line(2.0001, note="median of 9"),
-        line(None),
-        Line("x", "a much longer measure", None, "x", 1.5, at_least=True, reason="no weights"),
-        Line("x", "speed", 12.0, "images/s"),
-    ]
-    assert format_table(lines).splitlines() == [
-        "measure                     measured    target",
-        "---------------------  -------------  --------  ----------------",
-        "lifeos --help                 2.00 s    <= 2 s  MISSED [1]",
-        "lifeos --help                      -    <= 2 s  not measured [2]",
-        "a much longer measure              -  >= 1.5 x  not measured [2]",
-        "speed                  12.0 images/s",
-        "",
-        "[1] median of 9",
-        "[2] no weights",
-    ]
-
-
-@pytest.mark.parametrize(
-    ("value", "text"),
-    [(0.3014, "0.301"), (5.417, "5.42"), (-12.34, "-12.3"), (361.4, "361"), (1234.5, "1234"), (0.0, "0")],
-)
-def test_numbers_show_three_digits(value, text):
-    assert number(value) == text
 
 
 def test_the_parts_of_a_clone_add_up():
@@ -179,6 +105,12 @@ def test_a_plan_is_shortened_by_seeds_then_by_prompts(images, prompts, seeds):
     assert (len(plan.prompts), len(plan.seeds)) == (prompts, seeds)
     with pytest.raises(InputError, match="--images"):
         limited_plan(plan, 0)
+
+
+def test_halving_draws_fewer_images_than_the_grid():
+    from benchmarks.halving_simulation import images_pair as halved
+
+    assert 0 < halved(None, 0).ours < halved(None, 0).alternative == 27 * 8
 
 
 def test_two_ways_take_turns():
@@ -299,3 +231,12 @@ def test_the_sweep_over_nodes_has_as_many_different_images_as_it_says():
     tasks = tasks_of(10_000, Path("base"))
     keys = {image_key(task.plan, request, "b" * 64, None) for task in tasks for request in task.plan.requests()}
     assert len(keys) == 10_000
+
+
+@pytest.mark.parametrize("change", [{}, {"lost": 1}, {"doubled": 1}, {"foreign": 2}, {"kills": 1}])
+def test_a_sweep_that_lost_or_doubled_an_image_or_missed_a_kill_meets_nothing(change):
+    facts = {"images": 100, "seconds": 2.0, "lost": 0, "doubled": 0, "foreign": 0, "kills": 2, "events": 9, "peak": 0}
+    rows = {row.comparison.id: row for row in outcomes_of({**facts, **change}, 4.0, 2)}
+    assert rows["ray-sweep"].ratio == 2.0
+    assert {name.removeprefix("ray-sweep-") for name, row in rows.items() if row.verdict == "MISSED"} == set(change)
+    assert all_met(list(rows.values())) is not bool(change)

@@ -1,25 +1,23 @@
 """``python -m benchmarks.generation_speed [--script FILE]``: make the runs that are missing, print the table."""
 
 import argparse
-import os
 import sys
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
+from benchmarks.comparison import Context, all_met
 from benchmarks.generation_speed.bases import SIZES
-from benchmarks.generation_speed.measure import chosen_parts
-from benchmarks.generation_speed.records import machine
-from benchmarks.generation_speed.rows import rows
+from benchmarks.generation_speed.measure import chosen_parts, obstacle, recorded, run_missing
+from benchmarks.generation_speed.records import records_of
+from benchmarks.generation_speed.report import outcomes_of
 from benchmarks.generation_speed.work import Work, usual_work
-from benchmarks.table import all_met, format_table
+from benchmarks.machine import load_average, machine
+from benchmarks.results import heading, now, record
+from benchmarks.table import format_table
 from evals.atomic import write_json
 from lifeos.errors import InputError
-from lifeos.git import git_state
 from lifeos.processor import available_cores
 from lifeos.settings import load_project
-
-SCHEMA = "lifeos.benchmarks/1"
 
 
 def main(arguments: Sequence[str]) -> int:
@@ -47,24 +45,26 @@ def work_of(options: argparse.Namespace) -> Work:
 
 def _run(options: argparse.Namespace) -> int:
     root, work, parts = load_project().root, work_of(options), chosen_parts(options.part)
-    here = {**machine(work), **git_state(root), "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None}
-    print(machine_line(here), file=sys.stderr, flush=True)
-    lines = rows(root, work, options.script, options.work, parts, options.within,
-                 lambda line: print(line, file=sys.stderr, flush=True))  # fmt: skip
-    print(f"{machine_line(here)}\n\n{format_table(lines)}")
+    script, folder = options.script and options.script.absolute(), options.work.absolute()
+    here, before = machine(), load_average()
+    records = records_of(work, script, folder, root)
+    left = run_missing(work, script, folder, root, records, parts, options.within, _say)
+    if left:
+        _say(f"{left} runs are left; next: the same command again")
+    found = {job.name: run for job, run in recorded(work, records)}
+    outcomes = outcomes_of(work, found, lambda part: obstacle(work, script, part))
+    context = Context(root=root, checkout=root, persona=root, folder=folder, script=script)
+    line = record(outcomes, context, now(), here, (before, load_average()))
+    versions = records.identity["machine"]["versions"].items()
+    packages = ", ".join(f"{name} {version or 'absent'}" for name, version in versions)
+    print(f"{heading(line)}\n{work.threads} threads, {packages}\n\n{format_table(outcomes)}")
     if options.json is not None:
-        write_json(options.json, {"schema": SCHEMA, "machine": here, "work": work.to_json(),
-                                  "lines": [line.to_json() for line in lines]})  # fmt: skip
-    return 0 if all_met(lines) else 1
+        write_json(options.json, {**line, "work": work.to_json()})
+    return 0 if all_met(outcomes) else 1
 
 
-def machine_line(here: dict[str, Any]) -> str:
-    """Return machine, packages, commit and load in one line."""
-    packages = ", ".join(f"{name} {version}" for name, version in here["versions"].items())
-    commit = str(here["git_commit"] or "unknown")[:10] + (" with uncommitted changes" if here["git_dirty"] else "")
-    load = "" if here["load"] is None else f", load before {here['load']:.1f}"
-    return (f"{here['system']}, {here['device'] or 'no GPU'}, {here['threads']} threads, Python {here['python']}, "
-            f"{packages}, commit {commit}{load}")  # fmt: skip
+def _say(text: str) -> None:
+    print(text, file=sys.stderr, flush=True)
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -86,7 +86,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--images", type=int, metavar="N", help="images drawn by each side")
     parser.add_argument("--threads", type=int, metavar="N", help="of the processor, both sides (all cores)")
     parser.add_argument("--checkpointing", action="store_true", help="gradient checkpointing, both sides")
-    parser.add_argument("--json", type=Path, metavar="FILE", help="write the lines as JSON too")
+    parser.add_argument("--json", type=Path, metavar="FILE", help="write the rows as JSON too")
     return parser
 
 

@@ -1,5 +1,6 @@
 """One pair of ``python -m benchmarks``: a training run, or a set of images, by each side."""
 
+from functools import partial
 from typing import Any, Literal
 
 from benchmarks.comparison import Context, Pair, UnmeasuredError, in_turn
@@ -11,26 +12,6 @@ from benchmarks.generation_speed.work import Work, usual_work
 from lifeos.processor import available_cores
 
 Device = Literal["cpu", "cuda"]
-
-
-def training_pair(context: Context, number: int) -> Pair:
-    """Time a training run on the processor, start of the process to its end, against diffusers' script."""
-    return _training(context, number, "cpu")
-
-
-def training_gpu_pair(context: Context, number: int) -> Pair:
-    """Time a training run on the GPU, start of the process to its end, against diffusers' script."""
-    return _training(context, number, "cuda")
-
-
-def sampling_pair(context: Context, number: int) -> Pair:
-    """Time drawing and saving on the processor against a plain loop over a pipeline; loading is not in it."""
-    return _sampling(context, number, "cpu")
-
-
-def sampling_gpu_pair(context: Context, number: int) -> Pair:
-    """Time drawing and saving on the GPU against a plain loop over a pipeline; loading is not in it."""
-    return _sampling(context, number, "cuda")
 
 
 def sampled_pair(ours: dict[str, Any], theirs: dict[str, Any]) -> Pair:
@@ -48,7 +29,8 @@ def sampled_pair(ours: dict[str, Any], theirs: dict[str, Any]) -> Pair:
     return Pair(*drawing, details={"images": ours["images"], "difference": max(apart)})
 
 
-def _training(context: Context, number: int, device: Device) -> Pair:
+def _training(device: Device, context: Context, number: int) -> Pair:
+    """Time a training run, start of the process to its end, against diffusers' script."""
     work, records = _work_and_records(context, number, device)
     name = "train-{}-0-long"
     ours, theirs = in_turn(
@@ -59,7 +41,8 @@ def _training(context: Context, number: int, device: Device) -> Pair:
     return Pair(ours["seconds"], theirs["seconds"], details={"images": work.trained_images("long")})
 
 
-def _sampling(context: Context, number: int, device: Device) -> Pair:
+def _sampling(device: Device, context: Context, number: int) -> Pair:
+    """Time drawing and saving against a plain loop over a pipeline; loading is not in it."""
     work, records = _work_and_records(context, number, device)
     found = _made(context, work, records, "sample")
     return sampled_pair(found["sample-ours-0-float32"], found["sample-theirs-0-float32"])
@@ -84,3 +67,7 @@ def _made(context: Context, work: Work, records: Records, part: Part) -> dict[st
         if "failed" in record:
             raise UnmeasuredError(f"{name}: {record['failed']}")
     return found
+
+
+training_pair, training_gpu_pair = partial(_training, "cpu"), partial(_training, "cuda")
+sampling_pair, sampling_gpu_pair = partial(_sampling, "cpu"), partial(_sampling, "cuda")

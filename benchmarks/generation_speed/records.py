@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.generation_speed.work import Work
+from benchmarks.machine import versions_of
 from evals.atomic import write_json
 from evals.content_hash import hash_file, hash_json
 from lifeos.git import git_state
@@ -52,14 +53,7 @@ def records_of(work: Work, script: Path | None, folder: Path, root: Path) -> Rec
 
 def machine(work: Work) -> dict[str, Any]:
     """Return what the times depend on; no torch is imported."""
-    from importlib.metadata import PackageNotFoundError, version
-
-    versions = {}
-    for name in ("torch", "torchvision", "diffusers", "transformers", "peft", "accelerate"):
-        try:
-            versions[name] = version(name)
-        except PackageNotFoundError:
-            versions[name] = "absent"
+    versions = versions_of(("torch", "torchvision", "diffusers", "transformers", "peft", "accelerate"))
     return {"system": f"{platform.system()} {platform.machine()}", "python": platform.python_version(),
             "device": gpu_name() if work.device == "cuda" else "cpu", "threads": work.threads,
             "versions": versions}  # fmt: skip

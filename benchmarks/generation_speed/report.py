@@ -1,163 +1,170 @@
-"""What the recorded runs come to: one line a measure; what is not recorded is not measured, with the reason."""
+"""What the recorded runs come to: one row a measure; what is not recorded is unmeasured, with the reason."""
 
+import re
 import statistics
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
+from benchmarks.comparison import SHARE, Comparison, Outcome, Pair, Target
 from benchmarks.generation_speed.profile import LOAD
-from benchmarks.generation_speed.work import Work
-from benchmarks.table import Line
+from benchmarks.generation_speed.work import LENGTHS, Work
+from benchmarks.registry import entry
+from benchmarks.table import number
 
-TRAINING, SAMPLING = "training-speed", "sampling-speed"
-TRAINING_AIM, SAMPLING_AIM = 1.5, 1.3
 # Batch and threads may move a pixel of lifeos' own images by as much (lifeos/lora/sample_plan.py).
 SAME_LEVELS = 2.0
 # In 16 bits images of the same noise differ by rounding on average, those of other noise by far more than this.
 SAME_MEAN_LEVELS = 16.0
 README_STEPS = 500
-_TRAINING = "training, times as fast as diffusers' DreamBooth script"
-_MEMORY = "  peak memory, share of the script's"
 GIB = 2**30
+SIDES = ("ours", "theirs")
 
 Found = Mapping[str, dict[str, Any]]
 Obstacle = Callable[[str], str | None]
 
 
-def lines_of(work: Work, found: Found, obstacle: Obstacle) -> list[Line]:
-    """Return the lines of a comparison.
+def outcomes_of(work: Work, found: Found, obstacle: Obstacle) -> list[Outcome]:
+    """Return the rows of a comparison.
 
     Args:
         work: what was compared.
         found: recorded runs by name (``measure.jobs``).
         obstacle: part -> why it cannot be measured here, or None.
     """
-    lines = training_lines(work, found, obstacle)
+    outcomes = training_outcomes(work, found, obstacle)
     for dtype in work.sampling_dtypes:
-        lines += sampling_lines(work, dtype, found, obstacle)
-    return lines + profile_lines(work, found, obstacle)
+        outcomes += sampling_outcomes(work, dtype, found, obstacle)
+    return outcomes + profile_outcomes(work, found, obstacle)
 
 
-def training_lines(work: Work, found: Found, obstacle: Obstacle) -> list[Line]:
-    """Return the ratio over whole runs, what it is made of, and memory."""
-    names = {(side, length): [f"train-{side}-{number}-{length}" for number in range(work.rounds)]
-             for side in ("ours", "theirs") for length in ("short", "long")}  # fmt: skip
-    reason = _lacking(found, [name for each in names.values() for name in each],
-                      obstacle("train-ours") or obstacle("train-theirs"))  # fmt: skip
+def training_outcomes(work: Work, found: Found, obstacle: Obstacle) -> list[Outcome]:
+    """Return the row of whole runs, what they are made of, and memory."""
+    whole = _entry("training-speed", work)
+    memory = _part(whole, "memory", unit="GiB", direction=SHARE, target=Target("ratio", high=1.0))
+    names = [f"train-{side}-{number}-{length}" for number in range(work.rounds) for side in SIDES for length in LENGTHS]
+    reason = _lacking(found, names, obstacle("train-ours") or obstacle("train-theirs"))
     if reason is not None:
-        return [Line(TRAINING, _TRAINING, None, "x", TRAINING_AIM, at_least=True, reason=reason),
-                Line(TRAINING, _MEMORY, None, "%", 100.0, reason=reason)]  # fmt: skip
-    runs = {key: [found[name] for name in each] for key, each in names.items()}
+        return [Outcome(whole, (), reason), Outcome(memory, (), reason)]
+    rounds = [[training_parts(work, *(found[f"train-{side}-{number}-{length}"] for length in LENGTHS))
+               for side in SIDES] for number in range(work.rounds)]  # fmt: skip
     images = work.trained_images("long")
-    whole = {side: [run["seconds"] for run in runs[side, "long"]] for side in ("ours", "theirs")}
-    used = {side: [run["processor_seconds"] for run in runs[side, "long"]] for side in ("ours", "theirs")}
-    step = {side: steady(work, [run["seconds"] for run in runs[side, "short"]], whole[side]) for side in whole}
-    used_step = {side: steady(work, [run["processor_seconds"] for run in runs[side, "short"]], of_side)
-                 for side, of_side in used.items()}  # fmt: skip
-    note = (f"{work.rounds} rounds in turn of {images} images each, start of the process to its end, caching and "
-            f"saving included; rank {work.rank}, batch {work.batch_size} x {work.accumulation}, {work.dtype}, "
-            f"{work.resolution} pixels, checkpointing {'on' if work.checkpointing else 'off'} both ways")  # fmt: skip
-    lines = [_ratio(TRAINING, _TRAINING, whole, TRAINING_AIM, note),
-             _ratio(TRAINING, "  the same in processor time", used, None, "of all threads and processes")]  # fmt: skip
-    lines += [Line(TRAINING, f"  {side}, whole run", images / statistics.median(each), "images/s")
-              for side, each in whole.items()]  # fmt: skip
-    if all(each > 0.0 for side in step.values() for each in side):
-        lines.append(_ratio(TRAINING, "  steady state", step, None,
-                            f"the difference of runs of {work.long} and of {work.short} steps"))  # fmt: skip
-        per_step = images / work.long
-        lines += [Line(TRAINING, f"  {side}, steady state", per_step / statistics.median(step[side]), "images/s")
-                  for side in step]  # fmt: skip
-        if all(each > 0.0 for side in used_step.values() for each in side):
-            lines.append(_ratio(TRAINING, "  steady state in processor time", used_step, None, ""))
-        fixed = {side: statistics.median(whole[side]) - work.long * statistics.median(step[side]) for side in step}
-        lines += [Line(TRAINING, f"  {side}, whatever the steps", fixed[side], "s", note=(
-            "start-up, loading, caching and saving: a whole run less its steps at the steady rate"))
-            for side in fixed]  # fmt: skip
-        usual = {side: [fixed[side] + README_STEPS * statistics.median(step[side])] for side in fixed}
-        lines.append(_ratio(TRAINING, f"  over {README_STEPS} steps", usual, None, (
-            "not run: both parts above put together for the steps of the script's README")))  # fmt: skip
-    else:
-        lines.append(Line(TRAINING, "  steady state", None, "x", reason="a long run took no longer than a short one"))
-    kind = "memory_bytes" if work.device == "cpu" else "gpu_bytes"
-    peak = {side: max((run[kind] or 0) for run in runs[side, "long"]) for side in ("ours", "theirs")}
-    if min(peak.values()) > 0:
-        lines.append(Line(TRAINING, _MEMORY, 100.0 * peak["ours"] / peak["theirs"], "%", 100.0, note=(
-            f"{'resident' if work.device == 'cpu' else 'on the GPU, context included'}, "
-            f"{peak['ours'] / GIB:.2f} against {peak['theirs'] / GIB:.2f} GiB")))  # fmt: skip
-    else:
-        lines.append(Line(TRAINING, _MEMORY, None, "%", 100.0, reason="the driver did not tell the memory in use"))
-    return lines
+
+    def part(row: Comparison, name: str, note: str = "", images: float | None = None) -> Outcome:
+        return _outcome(row, [(ours[name], theirs[name]) for ours, theirs in rounds], note, images)
+
+    outcomes = [
+        part(whole, "whole", "start of the process to its end, caching and saving included; rank "
+             f"{work.rank}, batch {work.batch_size} x {work.accumulation}, {work.dtype}, {work.resolution} pixels, "
+             f"checkpointing {'on' if work.checkpointing else 'off'} both ways; {images} images", images),
+        part(_part(whole, "processor-time"), "processor", "of all threads and processes"),
+        part(_part(whole, "step"), "step", f"the difference of runs of {work.long} and of {work.short} steps, each",
+             images / work.long),
+    ]  # fmt: skip
+    if outcomes[-1].reason is None:
+        outcomes += [
+            part(_part(whole, "step-processor-time"), "step processor"),
+            part(_part(whole, "fixed"), "fixed",
+                 "start-up, loading, caching and saving: a whole run less its steps at the steady rate"),
+            part(_part(whole, f"{README_STEPS}-steps"), "usual",
+                 "not run: both parts above put together for the steps of the script's README"),
+        ]  # fmt: skip
+    if not all(side["memory"] for both in rounds for side in both):
+        return [*outcomes, Outcome(memory, (), "the driver did not tell the memory in use")]
+    return [*outcomes, part(memory, "memory", "resident" if work.device == "cpu" else "on the GPU, context included")]
 
 
-def sampling_lines(work: Work, dtype: str, found: Found, obstacle: Obstacle) -> list[Line]:
-    """Return the ratio for one type, whether the images are the same, and loading apart."""
-    measure = f"sampling in {dtype}, times as fast as a plain pipeline loop"
-    names = {side: [f"sample-{side}-{number}-{dtype}" for number in range(work.rounds)] for side in ("ours", "theirs")}
-    reason = _lacking(found, [name for each in names.values() for name in each], obstacle("sample"))
-    apart = [found[name]["difference"] for each in names.values() for name in each
-             if "difference" in found.get(name, {})]  # fmt: skip
+def training_parts(work: Work, short: Mapping[str, Any], long: Mapping[str, Any]) -> dict[str, float]:
+    """Return what one side's runs of a round come to: seconds (``memory``: GiB, 0 where the driver did not tell)."""
+    step, used = ((long[clock] - short[clock]) / (work.long - work.short) for clock in ("seconds", "processor_seconds"))
+    fixed = long["seconds"] - work.long * step
+    return {"whole": long["seconds"], "processor": long["processor_seconds"], "step": step, "step processor": used,
+            "fixed": fixed, "usual": fixed + README_STEPS * step,
+            "memory": (long["memory_bytes" if work.device == "cpu" else "gpu_bytes"] or 0) / GIB}  # fmt: skip
+
+
+def sampling_outcomes(work: Work, dtype: str, found: Found, obstacle: Obstacle) -> list[Outcome]:
+    """Return the row of one type, whether the images are the same, and loading apart."""
+    drawn = _entry("sampling-speed", work)
+    drawn = drawn if dtype == "float32" else replace(drawn, id=f"{drawn.id}-{dtype}")
+    names = [[f"sample-{side}-{number}-{dtype}" for side in SIDES] for number in range(work.rounds)]
+    every = [name for each in names for name in each]
+    reason = _lacking(found, every, obstacle("sample"))
+    apart = [found[name]["difference"] for name in every if "difference" in found.get(name, {})]
     if reason is None and len(apart) < work.rounds:
         reason = "the images of a round were not compared"
     if reason is not None:
-        return [Line(SAMPLING, measure, None, "x", SAMPLING_AIM, at_least=True, reason=reason)]
-    exact = dtype == "float32"
-    far = max(each["largest" if exact else "mean"] for each in apart)
-    limit = SAME_LEVELS if exact else SAME_MEAN_LEVELS
-    same = Line(SAMPLING, f"  {'largest' if exact else 'mean'} difference of the images", far, "levels", limit, note=(
-        "of 255, over every pixel of every round"))  # fmt: skip
+        return [Outcome(drawn, (), reason)]
+    kind, limit = ("largest", SAME_LEVELS) if dtype == "float32" else ("mean", SAME_MEAN_LEVELS)
+    far = max(each[kind] for each in apart)
+    same = Outcome(
+        Comparison(f"{drawn.id}-difference", "how far the images are apart", f"{kind} difference of the images", "",
+                   "levels", target=Target("ours", high=limit)),
+        (Pair(far),), note="of 255, over every pixel of every round",
+    )  # fmt: skip
     if far > limit:
-        differ = f"the images differ by {far:.1f} of 255 levels: not the same images"
-        return [Line(SAMPLING, measure, None, "x", SAMPLING_AIM, at_least=True, reason=differ), same]
-    runs = {side: [found[name] for name in each] for side, each in names.items()}
-    images = runs["ours"][0]["images"]
-    load = {side: [run["stages"][LOAD] for run in each] for side, each in runs.items()}
-    drawing = {side: [sum(run["stages"].values()) - run["stages"][LOAD] for run in each] for side, each in runs.items()}
-    used = {side: [sum(run["processor_stages"].values()) - run["processor_stages"][LOAD] for run in each]
-            for side, each in runs.items()}  # fmt: skip
-    both = {side: [sum(run["stages"].values()) for run in each] for side, each in runs.items()}
+        return [Outcome(drawn, (), f"the images differ by {far:.1f} of 255 levels: not the same images"), same]
+    images = found[every[0]]["images"]
+
+    def part(
+        row: Comparison, seconds: Callable[[dict[str, float]], float], note: str = "", images: float | None = None,
+        clock: str = "stages",
+    ) -> Outcome:  # fmt: skip
+        return _outcome(row, [tuple(seconds(found[name][clock]) for name in each) for each in names], note, images)
+
+    def drawing(stages: dict[str, float]) -> float:
+        return sum(stages.values()) - stages[LOAD]
+
     return [
-        _ratio(SAMPLING, measure, drawing, SAMPLING_AIM, (
-            f"{work.rounds} rounds in turn, {images} images of {work.resolution} pixels, {work.sampling_steps} steps, "
-            f"a LoRA, {min(work.sampling_batch, images)} at once against one a call; PNG files included, loading not")),
+        part(drawn, drawing, f"{work.resolution} pixels, {work.sampling_steps} steps, a LoRA, "
+             f"{min(work.sampling_batch, images)} at once against one a call; PNG files included, loading not; "
+             f"{images} images", images),
         same,
-        _ratio(SAMPLING, "  the same in processor time", used, None, "of all threads"),
-        _ratio(SAMPLING, "  with loading", both, None, "base and LoRA; ours hashes the base too"),
-        *(Line(SAMPLING, f"  {side}", images / statistics.median(drawing[side]), "images/s") for side in drawing),
-        *(Line(SAMPLING, f"  {side}, loading", statistics.median(load[side]), "s") for side in load),
+        part(_part(drawn, "processor-time"), drawing, "of all threads", clock="processor_stages"),
+        part(_part(drawn, "with-loading"), lambda stages: sum(stages.values()),
+             "base and LoRA; ours hashes the base too"),
+        part(_part(drawn, "loading"), lambda stages: stages[LOAD]),
     ]  # fmt: skip
 
 
-def profile_lines(work: Work, found: Found, obstacle: Obstacle) -> list[Line]:
+def profile_outcomes(work: Work, found: Found, obstacle: Obstacle) -> list[Outcome]:
     """Return where the time of ours goes; without a GPU in processor time, which other work does not stretch."""
-    lines = []
-    kind = "processor_stages" if work.device == "cpu" else "stages"
-    for benchmark, name, what in (
-        (TRAINING, "profile-train", f"a training run of {work.trained_images('long')} images"),
-        (SAMPLING, "profile-sample", f"drawing images in {work.sampling_dtypes[0]}"),
+    outcomes = []
+    clock = "processor" if work.device == "cpu" else "wall"
+    for name, what in (
+        ("profile-train", f"a training run of {work.trained_images('long')} images"),
+        ("profile-sample", f"drawing images in {work.sampling_dtypes[0]}"),
     ):
+        whole = Comparison(name, f"where {what} goes", f"{what}, {clock} time by stage", "", "s")
         reason = _lacking(found, [name], obstacle("profile"))
         if reason is not None:
-            lines.append(Line(benchmark, f"where {what} of ours goes", None, "s", reason=reason))
+            outcomes.append(Outcome(whole, (), reason))
             continue
-        stages = found[name][kind]
-        note = f"{'processor' if work.device == 'cpu' else 'wall'} time of one run, stages within it listed below"
-        lines.append(Line(benchmark, f"where {what} of ours goes", sum(stages.values()), "s", note=note))
-        lines += [Line(benchmark, f"  {stage}", seconds, "s") for stage, seconds in
-                  sorted(stages.items(), key=lambda pair: -pair[1])]  # fmt: skip
-    return lines
+        stages = found[name]["processor_stages" if work.device == "cpu" else "stages"]
+        outcomes.append(Outcome(whole, (Pair(sum(stages.values())),)))
+        outcomes += [Outcome(_part(whole, re.sub(r"\W+", "-", stage)), (Pair(seconds),)) for stage, seconds in
+                     sorted(stages.items(), key=lambda pair: -pair[1])]  # fmt: skip
+    return outcomes
 
 
-def steady(work: Work, short: list[float], long: list[float]) -> list[float]:
-    """Return seconds a step of each round, from runs of two lengths."""
-    return [(all_of - some) / (work.long - work.short) for some, all_of in zip(short, long, strict=True)]
+def _entry(name: str, work: Work) -> Comparison:
+    return entry(name if work.device == "cpu" else f"{name}-gpu")
 
 
-def _ratio(benchmark: str, measure: str, seconds: Mapping[str, list[float]], aim: float | None, note: str) -> Line:
-    """Return how many times as fast ours is, medians against each other, with the ratio of each round."""
-    ratio = statistics.median(seconds["theirs"]) / statistics.median(seconds["ours"])
-    rounds = [their / our for our, their in zip(seconds["ours"], seconds["theirs"], strict=True)]
-    spread = f"{min(rounds):.2f} to {max(rounds):.2f} in the rounds" if len(rounds) > 1 else ""
-    return Line(benchmark, measure, ratio, "x", aim, at_least=True,
-                note="; ".join(part for part in (note, spread) if part))  # fmt: skip
+def _part(whole: Comparison, name: str, **changes: Any) -> Comparison:
+    return replace(whole, **{"id": f"{whole.id}-{name}", "target": None, **changes})
+
+
+def _outcome(
+    row: Comparison, rounds: Sequence[tuple[float, ...]], note: str, images: float | None
+) -> Outcome:  # fmt: skip
+    """Return a row with a pair a round, and images a second where the sides drew or saw ``images`` each."""
+    if min(map(min, rounds)) <= 0.0:
+        return Outcome(row, (), "a difference of two runs came to 0 s or less")
+    if images is not None:
+        ours, theirs = (number(images / statistics.median(side)) for side in zip(*rounds, strict=True))
+        note += f", {ours} against {theirs} images/s"
+    return Outcome(row, tuple(Pair(*each) for each in rounds), note=note)
 
 
 def _lacking(found: Found, names: list[str], obstacle: str | None) -> str | None:

@@ -2,22 +2,17 @@
 
 import argparse
 import sys
-import tempfile
-import time
 from collections.abc import Sequence
-from pathlib import Path
+from dataclasses import replace
 
-from benchmarks.vram.measure import measure
-from benchmarks.vram.published import predicted_gib
-from benchmarks.vram.recipes import CASES, Case, question_of
+from benchmarks.comparison import Outcome, Pair, Target, all_met
+from benchmarks.registry import entry
+from benchmarks.table import format_table, number
+from benchmarks.vram.pairs import peak_and_reserved
+from benchmarks.vram.recipes import CASES
 from lifeos.errors import InputError
-from lifeos.pods.spec import Gpu, load_gpus
-from lifeos.pods.vram.prediction import predict_part
 from lifeos.pods.vram.published import published_rows
 
-GIB = 2**30
-TARGETS = {"training": 0.03, "sampling": 0.05}
-_WITHOUT_GPU = "A100 80GB"
 # What stands in the table was rounded to a ten-thousandth.
 _SAME_GIB = 1e-4
 
@@ -29,78 +24,57 @@ def main(arguments: Sequence[str]) -> int:
     parser.add_argument("names", nargs="*", help="only rows whose name holds one of these")
     options = parser.parse_args(arguments)
     try:
-        return _published(options.names) if options.table == "published" else _recipes(options.names)
+        outcomes = (published if options.table == "published" else recipes)(options.names or [""])
+        if not outcomes:
+            raise InputError(f"NAME: accepted part of a row's name, got {' '.join(options.names)}; next: name none")
     except InputError as error:
         print(f"benchmarks.vram: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         return 130
+    print(format_table(outcomes))
+    return 0 if all_met(outcomes) else 1
 
 
-def _published(names: Sequence[str]) -> int:
-    moved = 0
-    print(f"{'row':<30} {'published':>10} {'predicted':>10} {'error':>8}  fitted")
+def published(names: Sequence[str]) -> list[Outcome]:
+    """Return a row for each published one: predicted now, measured by others; the target is what its table says."""
+    from benchmarks.vram.published import predicted_gib
+
+    outcomes = []
     for row in published_rows():
-        if names and not any(name in row.id for name in names):
-            continue
-        now = predicted_gib(row)
-        moved += abs(now - row.predicted_gib) > _SAME_GIB
-        print(f"{row.id:<30} {row.measured_gib:>10.3f} {now:>10.4f} {100 * (now / row.measured_gib - 1):>+7.2f}%  "
-              f"{'yes' if row.fitted else 'no'}", flush=True)
-    if moved:
-        print(f"{moved} predictions differ from published.toml: the model changed")
-    return 1 if moved else 0
+        if any(name in row.id for name in names):
+            same = Target("ours", row.predicted_gib - _SAME_GIB, row.predicted_gib + _SAME_GIB)
+            pair = Pair(predicted_gib(row), row.measured_gib)
+            note = "the model was fitted to it" if row.fitted else "the model was not fitted to it"
+            outcomes.append(Outcome(replace(entry("vram-published"), id=row.id, target=same), (pair,), note=note))
+            _say(row.id, pair)
+    return outcomes
 
 
-def _recipes(names: Sequence[str]) -> int:
-    gpu, has_gpu = gpu_here()
-    print(f"{gpu.name}, {'measured here' if has_gpu else 'UNMEASURED: no GPU at hand'}")
-    print(f"{'recipe':<40} {'peak':>8} {'reserved':>9} {'measured':>9} {'reserved':>9} {'error':>8} {'step s':>7} "
-          f"{'traced s':>8}")
-    wrong = 0
+def recipes(names: Sequence[str]) -> list[Outcome]:
+    """Return two rows a recipe, peak and reserved; without a GPU they have no alternative and no target to meet."""
+    outcomes = []
     for case in CASES:
-        if not names or any(name in case.name for name in names):
-            wrong += not _show(case, gpu, has_gpu)
-    return 1 if wrong or not has_gpu else 0
+        if any(name in case.name for name in names):
+            title = f"{case.name} (sampling)" if case.part == "sampling" else case.name
+            rows = [replace(entry(f"vram-{case.part}{kind}"), id=f"{title}{kind.replace('-', ', ')}")
+                    for kind in ("", "-reserved")]  # fmt: skip
+            try:
+                pairs = peak_and_reserved(case)
+            except RuntimeError as error:  # torch's word for a GPU that is too small
+                outcomes += [Outcome(row, (), str(error).partition("\n")[0]) for row in rows]
+                continue
+            for row, pair in zip(rows, pairs, strict=True):
+                alone = {"alternative": "", "target": None} if pair.alternative is None else {}
+                outcomes.append(Outcome(replace(row, **alone), (pair,)))
+                _say(row.id, pair)
+    return outcomes
 
 
-def _show(case: Case, gpu: Gpu, has_gpu: bool) -> bool:
-    asked, started = question_of(case, gpu), time.perf_counter()
-    with tempfile.TemporaryDirectory() as fresh:
-        usage = predict_part(asked, case.part, gpu, Path(fresh))
-    seconds = time.perf_counter() - started
-    kind = f"{case.name} ({case.part})" if case.part == "sampling" else case.name
-    line = f"{kind:<40} {usage.peak_bytes / GIB:>8.2f} {usage.reserved_bytes / GIB:>9.2f}"
-    if not has_gpu:
-        print(f"{line} {'-':>9} {'-':>9} {'-':>8} {'-':>7} {seconds:>8.1f}", flush=True)
-        return True
-    measured = measure(asked, case.part)
-    error = usage.peak_bytes / measured.peak_bytes - 1.0
-    # A prediction below what was reserved would have said "fits" of what does not.
-    target = TARGETS[case.part]
-    met = abs(error) <= target and usage.reserved_bytes >= measured.reserved_bytes * (1.0 - target)
-    step = "-" if measured.step_seconds is None else f"{measured.step_seconds:.3f}"
-    print(f"{line} {measured.peak_bytes / GIB:>9.2f} {measured.reserved_bytes / GIB:>9.2f} {100 * error:>+7.2f}% "
-          f"{step:>7} {seconds:>8.1f}{'' if met else '  MISSED'}", flush=True)
-    return met
-
-
-def gpu_here() -> tuple[Gpu, bool]:
-    """Return the GPU of this machine and True, or the one that predictions are for without any and False.
-
-    Raises:
-        InputError: the GPU is none of ``gpus.toml``.
-    """
-    import torch
-
-    gpus = load_gpus()
-    if not torch.cuda.is_available():
-        return gpus[_WITHOUT_GPU], False
-    name, capability = torch.cuda.get_device_name(), torch.cuda.get_device_capability()
-    known = next((gpu for gpu in gpus.values() if name in gpu.driver_names), None)
-    if known is None:
-        raise InputError(f"GPU: accepted one of gpus.toml, got {name!r}; next: add it to lifeos/pods/gpus.toml")
-    return known.model_copy(update={"capability": capability}), True
+def _say(name: str, pair: Pair) -> None:
+    against = "no GPU" if pair.alternative is None else f"{pair.alternative:.2f} GiB"
+    seconds = "".join(f", {what.replace('_', ' ')} {number(value)}" for what, value in pair.details.items())
+    print(f"{name}: {pair.ours:.2f} GiB, {against}{seconds}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

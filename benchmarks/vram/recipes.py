@@ -1,6 +1,6 @@
 """The recipes of the table in docs/vram.md: what is predicted, and run on a GPU where there is one."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from lifeos.lora.recipe import Recipe
@@ -16,7 +16,7 @@ class Case:
     name: str
     base: str
     part: Literal["training", "sampling"]
-    settings: dict[str, Any]
+    settings: dict[str, Any] = field(hash=False)
 
 
 def _train(name: str, base: str, **settings: Any) -> Case:

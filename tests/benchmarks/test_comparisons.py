@@ -17,10 +17,10 @@ from benchmarks.generation_speed.pairs import sampled_pair
 from benchmarks.generation_speed.profile import LOAD
 from benchmarks.machine import machine, machine_words, processor_name, without_paths
 from benchmarks.needs import unmet
-from benchmarks.outcome_table import format_table, markdown_table
 from benchmarks.paired_runs import run_comparison, run_of
-from benchmarks.registry import COMPARISONS, chosen
+from benchmarks.registry import APART, COMPARISONS, chosen
 from benchmarks.results import SCHEMA, append, read, record
+from benchmarks.table import format_table, markdown_table, number
 from lifeos.errors import InputError
 from tests.benchmarks.synthetic import MACHINE, context, line, row
 
@@ -106,17 +106,18 @@ class TestRun:
     def test_a_row_and_its_pairs_agree_on_whether_there_is_an_alternative(self, tmp_path):
         assert "disagree" in run_comparison(row(alternative=""), context(tmp_path)).reason
 
-    def test_an_error_of_the_benchmark_itself_is_not_hidden(self, tmp_path, monkeypatch):
+    def test_an_error_of_the_benchmark_itself_is_not_hidden_and_measures_nothing(self, tmp_path, monkeypatch):
         monkeypatch.setattr("tests.benchmarks.synthetic.pair", lambda *_: 1 / 0)
-        with pytest.raises(ZeroDivisionError):
-            run_comparison(row(), context(tmp_path))
+        told = []
+        outcome = run_comparison(row(), context(tmp_path), told=told.append)
+        assert (outcome.verdict, outcome.reason) == ("unmeasured", "ZeroDivisionError: division by zero")
+        assert "lambda *_: 1 / 0" in told[0]
 
     @pytest.mark.parametrize(
         ("changes", "reason"),
         [
             ({"needs": ("gpu",)}, "needs an NVIDIA GPU"),
             ({"needs": ("script",)}, "needs --script FILE"),
-            ({"needs": ("chromium",)}, "needs a Chromium"),
             ({"needs": ("package:no_such_package",)}, "package no_such_package, which is not installed"),
             ({"run": "benchmarks.no_such_module:pair"}, "benchmarks/no_such_module.py is not in this checkout"),
             ({"run": "benchmarks.no.such:pair"}, "is not in this checkout"),
@@ -124,7 +125,6 @@ class TestRun:
     )
     def test_a_need_that_is_not_met_is_the_reason(self, changes, reason, tmp_path, monkeypatch):
         monkeypatch.setattr("benchmarks.needs.gpu_names", list)
-        monkeypatch.setattr("benchmarks.needs.chromium", lambda: None)
         outcome = run_comparison(row(**changes), context(tmp_path))
         assert outcome.verdict == "unmeasured"
         assert reason in outcome.reason
@@ -154,7 +154,17 @@ class TestRegistry:
         pairs = {each.id: each.pairs for each in COMPARISONS if each.fixed_pairs}
         assert pairs == {
             "vram-published": len(published_rows()), "vram-training": len(TRAINING), "vram-sampling": len(SAMPLING),
+            "vram-training-reserved": len(TRAINING), "vram-sampling-reserved": len(SAMPLING),
         }  # fmt: skip
+
+    def test_every_command_of_a_module_is_a_row_or_named_apart(self):
+        folder = ROOT / "benchmarks"
+        commands = {
+            "benchmarks." + ".".join(path.relative_to(folder).with_suffix("").parts).removesuffix(".__main__")
+            for path in folder.rglob("*.py")
+            if "\ndef main(" in path.read_text(encoding="utf-8")
+        }
+        assert commands - {"benchmarks.__main__", "benchmarks.page"} == {module for module, _ in APART}
 
     def test_a_group_is_named_by_its_first_words(self):
         named, left_out = chosen(["operations", "help", "help"])
@@ -199,6 +209,20 @@ class TestTable:
     def test_markdown_has_as_many_cells_in_every_row(self):
         lines = markdown_table([Outcome(row(), PAIRS), Outcome(row(), (), "no")]).splitlines()
         assert {each.count("|") for each in lines} == {8}
+
+    @pytest.mark.parametrize(
+        ("value", "text"),
+        [(0.3014, "0.301"), (5.417, "5.42"), (-12.34, "-12.3"), (361.4, "361"), (1234.5, "1234"), (0.0, "0")],
+    )
+    def test_numbers_show_three_digits(self, value, text):
+        assert number(value) == text
+
+    def test_a_note_stands_below_and_one_pair_has_no_spread_and_ratios_near_one_show_their_distance(self):
+        rows = [Outcome(row(id=name), (Pair(1.0, 1.0149),), note="of another day") for name in "ab"]
+        text = format_table(rows)
+        assert " to " not in text
+        assert text.count("1.0149 x") == 2
+        assert text.endswith("\n[1] sum against a <loop>; ratio: alternative / ours; 1 pair; of another day")
 
 
 class TestMachine:
@@ -276,9 +300,16 @@ class TestCommand:
     @pytest.mark.parametrize(
         "arguments",
         [["--only", "helpp"], ["help", "--runs", "2"], ["help", "--images", "0"], ["overhead", "--quick"],
-         ["help", "--checkout", "no-such-folder"]],
+         ["help", "--checkout", "no-such-folder"], ["--list", "helpp"], ["help", "--lora", "no-such-file"],
+         ["help", "--script", "."], ["help", "--persona", "no-such-folder"], ["help", "--results", "."],
+         ["help", "--results", "other.jsonl"], ["help", "--results", "other.jsonl/results.jsonl"]],
     )  # fmt: skip
-    def test_a_wrong_command_is_one_line_and_status_2(self, arguments, capsys):
+    def test_a_wrong_command_is_one_line_and_status_2_before_anything_is_run(
+        self, arguments, capsys, tmp_path, monkeypatch
+    ):
+        append(tmp_path / "other.jsonl", {"schema": "lifeos.scorecard/1"})
+        arguments = [str(tmp_path / each) if each.startswith("other.jsonl") else each for each in arguments]
+        monkeypatch.setattr("benchmarks.__main__.run_comparison", lambda *_: pytest.fail("it was run"))
         assert main(arguments) == 2
         error = capsys.readouterr().err.strip()
         assert "accepted" in error
@@ -286,8 +317,12 @@ class TestCommand:
 
     def test_the_list_names_every_comparison_and_what_it_needs(self, capsys):
         assert main(["--list"]) == 0
-        shown = capsys.readouterr().out.splitlines()
+        shown, apart = capsys.readouterr().out.split("\n\n")
+        shown = shown.splitlines()
         assert [each.split()[0] for each in shown] == [each.id for each in COMPARISONS]
+        assert all(f"python -m {module}: " in apart for module, _ in APART)
+        assert main(["--list", "operations", "--quick"]) == 0
+        assert len(capsys.readouterr().out.splitlines()) == 3
         assert "needs gpu" in next(each for each in shown if each.startswith("vram-training"))
 
     def test_a_run_is_shown_and_kept_and_says_why_a_row_is_not_measured(self, tmp_path, capsys, monkeypatch):
@@ -313,6 +348,28 @@ class TestCommand:
         monkeypatch.setattr("benchmarks.registry.COMPARISONS", rows)
         assert main(["--results", str(tmp_path / "results.jsonl")]) == 130
         (kept,) = read(tmp_path / "results.jsonl")
+        assert [each["reason"] for each in kept["comparisons"]] == [None, "interrupted"]
+
+    def test_a_comparison_that_breaks_takes_no_other_with_it(self, tmp_path, capsys, monkeypatch):
+        monkeypatch.setattr("tests.benchmarks.synthetic.breaks", lambda *_: {}["no such key"])
+        rows = (row(id="first"), row(id="broken", run="tests.benchmarks.synthetic:breaks"), row(id="last"))
+        monkeypatch.setattr("benchmarks.registry.COMPARISONS", rows)
+        assert main(["--results", str(tmp_path / "results.jsonl")]) == 1
+        (kept,) = read(tmp_path / "results.jsonl")
+        assert [each["reason"] for each in kept["comparisons"]] == [None, "KeyError: 'no such key'", None]
+        assert "Traceback" in capsys.readouterr().err
+
+    @pytest.mark.skipif(os.name == "nt", reason="Windows ends a process without asking it")
+    def test_a_run_that_is_told_to_end_keeps_what_it_measured(self, tmp_path):
+        code = ("import os, runpy, signal, sys, benchmarks.registry as all, tests.benchmarks.synthetic as made\n"
+                "made.breaks = lambda *_: os.kill(os.getpid(), signal.SIGTERM)\n"
+                "all.COMPARISONS = (made.row(), made.row(id='cut', run='tests.benchmarks.synthetic:breaks'))\n"
+                "runpy.run_module('benchmarks', run_name='__main__')")  # fmt: skip
+        results = tmp_path / "results.jsonl"
+        command = [sys.executable, "-c", code, "--results", str(results)]
+        done = subprocess.run(command, cwd=ROOT, capture_output=True, check=False)
+        assert done.returncode == 130, done.stderr
+        (kept,) = read(results)
         assert [each["reason"] for each in kept["comparisons"]] == [None, "interrupted"]
 
     def test_the_list_imports_nothing_heavy(self):

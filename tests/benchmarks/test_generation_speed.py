@@ -17,7 +17,7 @@ from benchmarks.generation_speed.bases import SIZES, configs, random_base
 from benchmarks.generation_speed.measure import chosen_parts, jobs, obstacle, run_missing
 from benchmarks.generation_speed.processes import watched
 from benchmarks.generation_speed.records import Records
-from benchmarks.generation_speed.report import lines_of, steady
+from benchmarks.generation_speed.report import outcomes_of
 from benchmarks.generation_speed.stages import Stages
 from benchmarks.generation_speed.work import (
     TRIGGER,
@@ -55,15 +55,7 @@ def found_runs(work=WORK, ours=10.0, theirs=20.0, difference=1.0, memory=(900, 1
 
 
 def table(found, work=WORK, why=None):
-    return {line.measure: line for line in lines_of(work, found, lambda part: why)}
-
-
-def training(lines):
-    return lines["training, times as fast as diffusers' DreamBooth script"]
-
-
-def sampling(lines, dtype="float32"):
-    return lines[f"sampling in {dtype}, times as fast as a plain pipeline loop"]
+    return {outcome.comparison.id: outcome for outcome in outcomes_of(work, found, lambda part: why)}
 
 
 @pytest.mark.parametrize("checkpointing", [False, True])
@@ -118,59 +110,65 @@ def test_widths_of_the_small_base_fit_together():
         configs("tiny")
 
 
-def test_ratios_are_of_medians_with_caching_and_loading_in_them():
-    lines = table(found_runs())
-    assert (training(lines).value, training(lines).verdict) == (2.0, "met")
-    assert lines["  ours, whole run"].value == WORK.trained_images("long") / 10.0
+def test_ratios_are_of_rounds_with_caching_and_loading_in_them():
+    rows = table(found_runs())
+    assert (rows["training-speed"].ratio, rows["training-speed"].verdict) == (2.0, "met")
+    assert len(rows["training-speed"].pairs) == WORK.rounds
+    assert "12 images, 1.20 against 0.600 images/s" in rows["training-speed"].note
     # 4 of ours' 10 seconds are the steps by which the runs differ, 8 of the script's 20.
-    assert lines["  ours, steady state"].value == pytest.approx(4 * (WORK.long - WORK.short) / 4.0)
-    assert lines["  steady state"].value == pytest.approx(2.0)
-    assert lines["  ours, whatever the steps"].value == pytest.approx(10.0 - WORK.long * 4.0 / 2)
-    assert lines["  theirs, whatever the steps"].value == pytest.approx(20.0 - WORK.long * 8.0 / 2)
-    assert (lines["  peak memory, share of the script's"].value, lines["  ours, loading"].value) == (90.0, 3.0)
-    assert (sampling(lines).value, sampling(lines).verdict) == (2.0, "met")
-    assert lines["  with loading"].value == pytest.approx(23.0 / 13.0)
-    assert lines["where a training run of 12 images of ours goes"].value == 5.0
+    step = 4.0 / (WORK.long - WORK.short)
+    assert rows["training-speed-step"].our_median == pytest.approx(step)
+    assert rows["training-speed-step"].ratio == pytest.approx(2.0)
+    fixed = rows["training-speed-fixed"]
+    assert fixed.our_median == pytest.approx(10.0 - WORK.long * step)
+    assert fixed.alternative_median == pytest.approx(20.0 - WORK.long * 2 * step)
+    assert rows["training-speed-500-steps"].our_median == pytest.approx(fixed.our_median + 500 * step)
+    assert (rows["training-speed-memory"].ratio, rows["sampling-speed-loading"].our_median) == (0.9, 3.0)
+    assert (rows["sampling-speed"].ratio, rows["sampling-speed"].verdict) == (2.0, "met")
+    assert rows["sampling-speed-with-loading"].ratio == pytest.approx(23.0 / 13.0)
+    assert (rows["profile-train"].our_median, rows["profile-train-forward"].our_median) == (5.0, 3.0)
 
 
 def test_targets_are_missed_where_they_are():
-    lines = table(found_runs(ours=16.0, memory=(1001, 1000)))
-    assert training(lines).verdict == sampling(lines).verdict == "MISSED"
-    assert lines["  peak memory, share of the script's"].verdict == "MISSED"
+    rows = table(found_runs(ours=16.0, memory=(1001, 1000)))
+    missed = {name for name, row in rows.items() if row.verdict == "MISSED"}
+    assert missed == {"training-speed", "sampling-speed", "training-speed-memory"}
 
 
 def test_other_images_measure_nothing():
-    lines = table(found_runs(difference=2.5))
-    assert "differ by 2.5" in sampling(lines).reason
-    assert lines["  largest difference of the images"].verdict == "MISSED"
+    rows = table(found_runs(difference=2.5))
+    assert "differ by 2.5" in rows["sampling-speed"].reason
+    assert rows["sampling-speed-difference"].verdict == "MISSED"
     uncompared = found_runs()
     del uncompared["sample-theirs-1-float32"]["difference"]
-    assert "not compared" in sampling(table(uncompared)).reason
+    assert "not compared" in table(uncompared)["sampling-speed"].reason
 
 
 def test_what_failed_or_is_missing_is_not_measured():
     failed = found_runs() | {"train-theirs-1-long": {"failed": "it ended with status 1: no module named x"}}
-    assert training(table(failed)).reason == "train-theirs-1-long: it ended with status 1: no module named x"
-    assert sampling(table(failed)).verdict == "met"
+    rows = table(failed)
+    assert rows["training-speed"].reason == "train-theirs-1-long: it ended with status 1: no module named x"
+    assert rows["sampling-speed"].verdict == "met"
     for why, expected in ((None, "the same command again"), ("no GPU answers", "no GPU answers")):
-        lines = table({}, why=why)
-        assert {line.verdict for line in lines.values()} == {"not measured"}
-        assert all(expected in line.reason for line in lines.values())
+        rows = table({}, why=why)
+        assert {row.verdict for row in rows.values()} == {"unmeasured"}
+        assert all(expected in row.reason for row in rows.values())
 
 
 def test_steps_that_took_no_time_are_no_rate():
     found = found_runs()
     found["train-ours-0-long"]["seconds"] = 1.0
-    lines = table(found)
-    assert lines["  steady state"].verdict == "not measured"
-    assert training(lines).verdict == "met"
-    assert steady(WORK, [1.0, 2.0], [5.0, 2.0]) == [4.0 / (WORK.long - WORK.short), 0.0]
+    rows = table(found)
+    assert "0 s or less" in rows["training-speed-step"].reason
+    assert "training-speed-fixed" not in rows
+    assert rows["training-speed"].verdict == "met"
 
 
-def test_memory_of_a_gpu_is_not_that_of_the_processor():
+def test_a_gpu_has_rows_and_memory_of_its_own():
     work = replace(WORK, device="cuda")
-    lines = table(found_runs(work), work)
-    assert "did not tell" in lines["  peak memory, share of the script's"].reason
+    rows = table(found_runs(work), work)
+    assert "did not tell" in rows["training-speed-gpu-memory"].reason
+    assert rows["sampling-speed-gpu"].ratio == 2.0
 
 
 def test_each_obstacle_says_what_to_do(monkeypatch, tmp_path):
@@ -305,7 +303,7 @@ def test_without_a_script_the_table_says_so_and_status_is_1(tmp_path, capsys):
     assert main(["--size", "tiny", "--part", "table", "--work", str(tmp_path), "--json", str(tmp_path / "x.json")]) == 1
     assert "--script FILE" in capsys.readouterr().out
     written = json.loads((tmp_path / "x.json").read_text(encoding="utf-8"))
-    assert {line["verdict"] for line in written["lines"]} == {"not measured"}
+    assert {row["verdict"] for row in written["comparisons"]} == {"unmeasured"}
     assert main(["--part", "nothing"]) == 2
     assert main(["--size", "tiny", "--rounds", "0"]) == 2
     assert SIZES == ("tiny", "small", "full")

@@ -1,13 +1,13 @@
 """The page of results from lines that nobody measured, and in a browser where one is installed."""
 
 import re
+import shutil
 import subprocess
 
 import pytest
 
 from benchmarks.chart import charts_of, commits_of
 from benchmarks.comparison import Outcome, Pair
-from benchmarks.needs import chromium
 from benchmarks.page import main, page
 from benchmarks.results import append
 from tests.benchmarks.synthetic import line, row
@@ -62,7 +62,7 @@ def test_a_row_without_an_alternative_shows_its_own_numbers():
     outcome = Outcome(row(alternative=""), (Pair(5.0), Pair(6.0), Pair(7.0)))
     (chart,) = charts_of([line(outcomes=[outcome])])
     assert chart.axis == "ours, s"
-    assert (chart.latest[0]["ours"], chart.latest[0]["ratio"]) == ("6.00 s", "-")
+    assert (chart.latest[0]["ours"], chart.latest[0]["ratio"]) == ("6.00 s", "")
 
 
 def test_the_page_shows_raw_values_and_why_a_row_is_not_measured_and_escapes_text():
@@ -78,6 +78,18 @@ def test_the_page_shows_raw_values_and_why_a_row_is_not_measured_and_escapes_tex
 def test_a_row_that_was_measured_once_is_not_called_unmeasured():
     later = line("b" * 40, "2026-11-29T06:00:00Z", outcomes=[Outcome(row(), (), "needs a GPU")])
     assert "Unmeasured" not in page([line(), later])
+
+
+def test_a_row_that_went_missing_says_so_until_it_is_measured_again():
+    broken = line("b" * 40, "2026-11-29T06:00:00Z", outcomes=[Outcome(row(), (), "it broke")])
+    elsewhere = line("b" * 40, "2026-11-29T06:30:00Z", machine=GPU, outcomes=[Outcome(row(), (), "no base")])
+    absent = line("c" * 40, "2026-11-29T07:00:00Z", outcomes=[])
+    (chart,) = charts_of([line(), broken, elsewhere, absent])
+    assert chart.since == ("bbbbbbb unmeasured: it broke",)
+    assert chart.axis.endswith("; 1 of 3 commits")
+    (chart,) = charts_of([line(), broken, line("c" * 40, "2026-11-29T07:00:00Z")])
+    assert chart.since == ()
+    assert chart.axis.endswith("; 2 of 3 commits")
 
 
 def test_the_command_writes_the_page_beside_the_results(tmp_path, capsys):
@@ -115,12 +127,15 @@ addEventListener("load", () => {
 </script></body>"""
 
 
-@pytest.mark.skipif(chromium() is None, reason="no Chromium on PATH: the page is not tried in a browser here")
+CHROMIUM = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="no Chromium on PATH: the page is not tried in a browser here")
 def test_a_point_is_told_by_keys_and_pointer_and_nothing_is_wider_than_the_screen(tmp_path):
     lines = [line("b" * 40, "2026-11-29T05:00:00Z", NEW), line("a" * 40, "2026-11-29T06:00:00Z", OLD)]
     path = tmp_path / "page.html"
     path.write_text(page(lines).replace("</body>", DRIVE), encoding="utf-8")
-    command = [chromium(), "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
+    command = [CHROMIUM, "--headless", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run",
                "--disable-background-networking", "--disable-component-update", "--disable-sync",
                f"--user-data-dir={tmp_path / 'user'}", "--window-size=500,900",
                "--dump-dom", path.as_uri()]  # fmt: skip
