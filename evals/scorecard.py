@@ -100,7 +100,8 @@ def build_scorecard(
         reused: True when nothing was trained or sampled.
         narrowed: True if the run was told to leave gates out; such a run is never approved.
         release: name of the folder below ``runs/`` that holds image rows and result, or None.
-        selection: among how many candidates this one was chosen, and by what; None where it was not chosen.
+        selection: among how many candidates this one was chosen last, and by what, with what chose it before under
+            ``earlier`` (not in rows of older versions); None where it was not chosen.
 
     Raises:
         InputError: ``time``, ``phase`` or a gate row is malformed, a gate comes twice, ``hashes`` has other names than

@@ -124,8 +124,33 @@ def plan_a(persona: "Persona") -> Callable[[float], "SamplePlan"]:
     return plan
 
 
+def record_choice(
+    history: Path, time: str, content: Mapping[str, Any], beside: Mapping[str, Any] | None = None
+) -> tuple[dict[str, Any], bool]:
+    """Append a row about a choice unless one with the same content stands there, and say whether it was appended.
+
+    Args:
+        history: history file.
+        time: UTC, ``"2026-11-23T20:29:00Z"``.
+        content: of the row; ``schema`` and ``persona`` among it.
+        beside: written too, but another value of it alone makes no row.
+
+    Raises:
+        InputError: the history is corrupt or stays locked.
+    """
+    for row in reversed(rows(history, schema=content["schema"], persona=content["persona"])):
+        if all(row.get(name) == value for name, value in content.items()):
+            return row, False
+    whole = {"time": time, **content, **(beside or {})}
+    return append(history, {"id": row_id(compact_time(time), whole), **whole}), True
+
+
 def selection_of(history: Path, lora: str | None, persona: str | None) -> dict[str, Any] | None:
-    """Return among how many candidates a LoRA stood when it was last chosen from, for its scorecard; None if never.
+    """Return among how many candidates a LoRA stood wherever it was chosen from, for its scorecard; None if nowhere.
+
+    The last choice stands at the top, those before it under ``earlier``, the oldest first: a LoRA that a search found
+    and a grid then chose was selected twice on set A. A choice all of whose candidates stood in later ones is not told:
+    a search that went on, or the same candidates judged again.
 
     Args:
         history: history file.
@@ -137,11 +162,20 @@ def selection_of(history: Path, lora: str | None, persona: str | None) -> dict[s
     """
     if lora is None or persona is None:
         return None
+    told: list[dict[str, Any]] = []
+    looked_at: set[tuple[Any, ...]] = set()
     for row in reversed(rows(history, schema=_CHOSEN_IN, persona=persona)):
         places = [place for place, candidate in enumerate(row["candidates"]) if candidate["lora"] == lora]
-        if places:
-            return _told(row, places)
-    return None
+        looks = {_look(row, candidate) for candidate in row["candidates"]}
+        if places and not looks <= looked_at:
+            told.append(_told(row, places))
+            looked_at |= looks
+    return {**told[0], "earlier": told[:0:-1]} if told else None
+
+
+def _look(row: Mapping[str, Any], candidate: Mapping[str, Any]) -> tuple[Any, ...]:
+    settings = ("lora", "strength", "guidance", "steps", "sampler")
+    return (row["schema"], row.get("plan"), *(candidate.get(name) for name in settings))
 
 
 def _told(row: Mapping[str, Any], places: Sequence[int]) -> dict[str, Any]:

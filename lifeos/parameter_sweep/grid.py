@@ -2,7 +2,7 @@
 
 import itertools
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from types import ModuleType
@@ -22,7 +22,7 @@ DIMENSIONS = ("lora", "strength", "guidance", "steps", "sampler")
 
 @dataclass(frozen=True)
 class LoraFile:
-    """A LoRA of the grid: as SWEEP.toml writes it, where it lies, and the SHA-256 of its bytes."""
+    """A LoRA of the grid: as SWEEP.toml writes it or by its trial, where it lies, and the SHA-256 of its bytes."""
 
     written: str
     path: Path
@@ -62,7 +62,10 @@ class Cell:
         )
 
 
-def cells_of(sweep: Sweep, path: Path, inputs: "Inputs", persona: "Persona", engine: ModuleType) -> list[Cell]:
+def cells_of(
+    sweep: Sweep, path: Path, inputs: "Inputs", persona: "Persona", engine: ModuleType,
+    trained: Mapping[str, Path] | None = None,
+) -> list[Cell]:  # fmt: skip
     """Return every combination, the last dimension of ``DIMENSIONS`` running fastest.
 
     Args:
@@ -71,6 +74,7 @@ def cells_of(sweep: Sweep, path: Path, inputs: "Inputs", persona: "Persona", eng
         inputs: project and artifacts.
         persona: its own values stand where the sweep names none.
         engine: inspects files.
+        trained: LoRAs of the grid that go by another name than their file's.
 
     Raises:
         InputError: one combination only, or more than ``LARGEST_GRID`` of them or ``MOST_IMAGES`` images; a LoRA that
@@ -78,7 +82,7 @@ def cells_of(sweep: Sweep, path: Path, inputs: "Inputs", persona: "Persona", eng
             does not know. Size comes first: nothing is read for a grid that is refused for it.
     """
     require_drawable(sweep, path, persona)
-    files = _lora_files(sweep.grid, path, inputs, persona)
+    files = _lora_files(sweep.grid, path, inputs, persona, trained or {})
     for file in files:
         for gate, verdict in engine.inspect(file.path, persona.base, persona.family).items():
             if verdict.blocks:
@@ -133,7 +137,9 @@ def _lora_count(sweep: Sweep) -> int:
     return len(sweep.grid.lora or [None])
 
 
-def _lora_files(grid: Grid, path: Path, inputs: "Inputs", persona: "Persona") -> list[LoraFile]:
+def _lora_files(
+    grid: Grid, path: Path, inputs: "Inputs", persona: "Persona", trained: Mapping[str, Path]
+) -> list[LoraFile]:
     from lifeos.inputs import champion_file
 
     if grid.lora is None:
@@ -144,7 +150,7 @@ def _lora_files(grid: Grid, path: Path, inputs: "Inputs", persona: "Persona") ->
         return [LoraFile(champion.name, champion, hash_file(champion))]
     found: dict[str, LoraFile] = {}
     for written in grid.lora:
-        file = path.absolute().parent / written
+        file = trained.get(written, path.absolute().parent / written)
         if not file.is_file():
             raise InputError(f"{path}: grid.lora: accepted LoRA files, got none at {file}; next: edit {path.name}")
         digest = hash_file(file)

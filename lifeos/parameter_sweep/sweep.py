@@ -7,10 +7,7 @@ from types import ModuleType
 from typing import TYPE_CHECKING, Any
 
 from evals.content_hash import hash_file, hash_folder, hash_json
-from evals.history import append
-from evals.history_index import rows
 from evals.inference import cluster_means
-from evals.scorecard import compact_time, row_id
 from evals.selection import Selection, select
 from evals.successive_halving import Departure, Standing, blocks_of, departures
 from lifeos.candidate_judge import CandidateJudge
@@ -22,7 +19,7 @@ from lifeos.parameter_sweep.outcome import CellImage, CellOutcome, Left, SweepOu
 from lifeos.parameter_sweep.rendering import RenderEngine, Rendering, RenderTask, planned_tasks
 from lifeos.parameter_sweep.scores import Front, front_of, scores_of
 from lifeos.progress import Progress
-from lifeos.selection import SWEEP_SCHEMA, plan_a
+from lifeos.selection import SWEEP_SCHEMA, plan_a, record_choice
 
 if TYPE_CHECKING:
     from lifeos.inputs import Inputs
@@ -58,7 +55,7 @@ class PreparedSweep:
 
 
 def prepare_sweep(
-    path: Path, inputs: "Inputs", engine: ModuleType, progress: Progress, loras: Sequence[Path] = ()
+    path: Path, inputs: "Inputs", engine: ModuleType, progress: Progress, loras: Mapping[str, Path] | None = None
 ) -> PreparedSweep:
     """Read a definition and everything it depends on; nothing is drawn.
 
@@ -67,7 +64,8 @@ def prepare_sweep(
         inputs: persona, policy and artifacts.
         engine: inspects files and opens the face models.
         progress: called with ("training images", done, total).
-        loras: files that a search trained for the grid; none where the definition names its own.
+        loras: files that a search trained for the grid, by the names that they go by there; None where the definition
+            names its own.
 
     Raises:
         InputError: as ``load_sweep``, ``plan_a``, ``cells_of`` and ``CandidateJudge.of_persona``.
@@ -76,12 +74,11 @@ def prepare_sweep(
     from lifeos.persona import load_persona
 
     sweep = load_sweep(path)
-    if loras:
-        grid = sweep.grid.model_copy(update={"lora": [str(lora.resolve()) for lora in loras]})
-        sweep = sweep.model_copy(update={"grid": grid})
+    if loras is not None:
+        sweep = sweep.model_copy(update={"grid": sweep.grid.model_copy(update={"lora": list(loras)})})
     persona = load_persona(inputs.persona, inputs.project.root)
     plan = plan_a(persona)(persona.sampler.strength)
-    cells = cells_of(sweep, path, inputs, persona, engine)
+    cells = cells_of(sweep, path, inputs, persona, engine, loras)
     for cell in cells:
         cell.drawn_by(plan)
     judge = CandidateJudge.of_persona(persona, inputs.policy, inputs.artifacts, engine, progress)
@@ -118,7 +115,7 @@ def run_sweep(
     found = select([cells[place].candidate for place in finalists], looked_at=len(cells))
     chosen = None if found.chosen is None else finalists[found.chosen]
     front = front_of({place: cells[place].scores for place in finalists if not cells[place].candidate.ruled_out})
-    row, recorded = _recorded(inputs.history, time, _content(prepared, inputs, cells, found, chosen, front))
+    row, recorded = record_choice(inputs.history, time, _content(prepared, inputs, cells, found, chosen, front))
     return SweepOutcome(
         prepared.sweep.name, prepared.persona.name, prepared.identity, tuple(cells), front, chosen, found.optimism,
         walk.rendered, row, recorded,
@@ -222,11 +219,3 @@ def _content(
         ],
         "chosen": chosen,
     }  # fmt: skip
-
-
-def _recorded(history: Path, time: str, content: Mapping[str, Any]) -> tuple[dict[str, Any], bool]:
-    for row in reversed(rows(history, schema=SWEEP_SCHEMA, persona=content["persona"])):
-        if all(row.get(name) == value for name, value in content.items()):
-            return row, False
-    whole = {"time": time, **content}
-    return append(history, {"id": row_id(compact_time(time), whole), **whole}), True

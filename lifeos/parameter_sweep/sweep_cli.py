@@ -52,7 +52,7 @@ def parameter_sweep(
     try:
         with watching as progress:
             found = _trained(definition, inputs, progress, face_engine)
-            loras = () if found is None else found.loras
+            loras = None if found is None else {t.name: file for t, file in zip(found.kept, found.loras, strict=True)}
             prepared = prepare_sweep(definition, inputs, face_engine, progress, loras)
             outcome = run_sweep(prepared, inputs, time=utc_now(), progress=progress, rendering=rendering)
     except KeyboardInterrupt:
@@ -61,9 +61,11 @@ def parameter_sweep(
         ) from None
     page = write_page(outcome, inputs.artifacts)
     if as_json:
+        search = None if found is None else {"row": found.row["id"], "recorded": found.recorded,
+                                             "folder": str(found.folder)}  # fmt: skip
         print(json.dumps({**outcome.row, "recorded": outcome.recorded, "made": outcome.rendering.made,
                           "reused": outcome.rendering.reused, "seconds": round(outcome.rendering.seconds, 1),
-                          "page": str(page)}, allow_nan=False))  # fmt: skip
+                          "page": str(page), "training": search}, allow_nan=False))  # fmt: skip
     else:
         if found is not None:
             from lifeos.parameter_sweep.training_study import trial_lines

@@ -9,8 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 from evals.atomic import write_bytes, write_json, write_text
 from evals.content_hash import hash_file, hash_json
-from evals.history import append
-from evals.scorecard import compact_time, row_id
 from evals.selection import Selection, select
 from lifeos.candidate_judge import CandidateJudge
 from lifeos.child import ChildLostError
@@ -25,7 +23,7 @@ from lifeos.parameter_sweep.training_search import (
 from lifeos.parameter_sweep.training_suggestions import require_optuna, suggest
 from lifeos.parameter_sweep.training_trials import Trial, best_first, read_trials, write_trials
 from lifeos.progress import Progress
-from lifeos.selection import TRAINING_SCHEMA, Sample, plan_a
+from lifeos.selection import TRAINING_SCHEMA, Sample, plan_a, record_choice
 from lifeos.training_watch.inputs import WatchInputs, require_same_persona
 
 if TYPE_CHECKING:
@@ -51,6 +49,7 @@ class TrainingSearchResult:
         kept: the trials whose LoRAs go on, the best first.
         loras: their files.
         row: of the history.
+        recorded: whether this call appended the row, which another may have done before.
     """
 
     folder: Path
@@ -58,13 +57,14 @@ class TrainingSearchResult:
     kept: tuple[Trial, ...]
     loras: tuple[Path, ...]
     row: Mapping[str, Any]
+    recorded: bool
 
 
 def run_training_search(
     search: TrainingSearch, inputs: "Inputs", where: Path, *, time: str, progress: Progress, engine: ModuleType,
     train: Train, sample: Sample,
 ) -> TrainingSearchResult:  # fmt: skip
-    """Run what is missing of a search, choose, draw it, and append what was done to the history.
+    """Run what is missing of a search, choose, draw it, and append what was done to the history, once for each outcome.
 
     Trials lie in ``artifacts/sweeps/IDENTITY``; the identity is that of all that a suggestion or a judgement depends
     on, the number of trials aside, so that more of them go on from those that are done.
@@ -84,6 +84,8 @@ def run_training_search(
             prompt set A or one that shares something with set B, a full disk, samples that cannot be drawn, more than
             half of all trials failed, or none was judged.
     """
+    from importlib.metadata import version
+
     from filelock import FileLock
 
     from lifeos.lora.recipe import load_recipe
@@ -118,8 +120,10 @@ def run_training_search(
                              f"LoRA, the last: {trials[-1].reason}; next: narrow [training.search]")
         loras = [study.lora_of(trial) for trial in kept]
         write_bytes(folder / PICTURE_NAME, training_search_png(search, trials))
-    row = append(inputs.history, _row(search, trials, persona, plan, content, time))
-    return TrainingSearchResult(folder, tuple(trials), tuple(kept), tuple(loras), row)
+        outcome = _outcome(search, trials, persona, plan, content)
+        # An Optuna that only read the trials of another suggested none of them: its version makes no row of its own.
+        row, recorded = record_choice(inputs.history, time, outcome, {"optuna": version("optuna")})
+    return TrainingSearchResult(folder, tuple(trials), tuple(kept), tuple(loras), row, recorded)
 
 
 def train_in_child(inputs: "Inputs", progress: Progress) -> Train:
@@ -142,17 +146,23 @@ def train_in_child(inputs: "Inputs", progress: Progress) -> Train:
 
 
 def trial_lines(result: TrainingSearchResult) -> list[str]:
-    """Return what was tried for the terminal, a line a trial; ``>`` marks those that go on."""
+    """Return what was tried for the terminal: a line a trial, ``>`` before those that go on; row and recipes below."""
     kept = {trial.number for trial in result.kept}
     lines = []
     for trial in result.trials:
-        told = ", ".join(f"{key} {_written(value)}" for key, value in trial.parameters.items())
+        told = ", ".join(f"{key} {_written(value)}" for key, value in sorted(trial.parameters.items()))
         end = f"{trial.state}: {trial.reason}"
         if trial.candidate is not None:
             error = trial.candidate["standard_error"]
             end = f"likeness {trial.candidate['likeness']:.4f}" + ("" if error is None else f" +- {error:.4f}")
             end += f"  ruled out by {', '.join(trial.candidate['ruled_out'])}" if trial.candidate["ruled_out"] else ""
-        lines.append(f"{'>' if trial.number in kept else ' '} trial {trial.number + 1}  {told}  {end}")
+        lines.append(f"{'>' if trial.number in kept else ' '} {trial.name}  {told}  {end}")
+    state = "recorded as" if result.recorded else "recorded before as"
+    lines.append(f"> in the grid; {len(result.trials)} trials on prompt set A; {state} row {result.row['id']}")
+    lines.append(f"recipes: {result.folder / 'recipes'}")
+    if result.row["optimism"] is not None:
+        lines.append(f"the best of these looks better than it is by up to {result.row['optimism']:.4f}; what "
+                     "is said below counts the cells alone")  # fmt: skip
     return lines
 
 
@@ -185,7 +195,7 @@ class _Study:
         """Return the file of a judged trial; trained anew where somebody removed it."""
         path = self.train(self._recipe_file(str(trial.recipe))).path
         if hash_file(path) != trial.lora:
-            raise InputError(f"{path}: accepted the LoRA that trial {trial.number + 1} judged, got another; next: "
+            raise InputError(f"{path}: accepted the LoRA that {trial.name} judged, got another; next: "
                              f"remove {self.folder}")  # fmt: skip
         return path
 
@@ -255,24 +265,21 @@ def _placed_values(recipe: Path, loaded: "Recipe") -> dict[str, Any]:
     return with_parameters(values, {key: path.resolve().as_posix() for key, path in places.items()})
 
 
-def _row(
-    search: TrainingSearch, trials: Sequence[Trial], persona: "Persona", plan: "SamplePlan", content: Mapping[str, Any],
-    time: str,
-) -> dict[str, Any]:  # fmt: skip
-    from importlib.metadata import version
-
+def _outcome(
+    search: TrainingSearch, trials: Sequence[Trial], persona: "Persona", plan: "SamplePlan", content: Mapping[str, Any]
+) -> dict[str, Any]:
     ranked = sorted(best_first(trials), key=lambda trial: trial.number)
     candidates = [trial.as_candidate() for trial in ranked]
     if len(candidates) > 1:
         chosen = select(candidates)
     else:
         chosen = Selection(tuple(candidates), None if candidates[0].ruled_out else 0, None)
-    row = {
-        "schema": TRAINING_SCHEMA, "time": time, "persona": persona.name, "kind": "training", "of": len(candidates),
+    return {
+        "schema": TRAINING_SCHEMA, "persona": persona.name, "kind": "training", "of": len(candidates),
         "set": "A", "plan": plan.content_hash, "policy": content["policy"], "optimism": chosen.optimism,
         "calibration": content["calibration"], "search": hash_json(dict(content)), "seed": search.seed,
         "trials": len(trials), "failed": sum(trial.state == "failed" for trial in trials),
-        "contradictory": sum(trial.state == "contradictory" for trial in trials), "optuna": version("optuna"),
+        "contradictory": sum(trial.state == "contradictory" for trial in trials),
         "candidates": [
             {"lora": trial.lora, "strength": persona.sampler.strength, "recipe": trial.recipe,
              "parameters": dict(trial.parameters), **asdict(candidate)}
@@ -280,7 +287,6 @@ def _row(
         ],
         "chosen": chosen.chosen,
     }  # fmt: skip
-    return {"id": row_id(compact_time(time), row), **row}
 
 
 def _written(value: Any) -> str:

@@ -45,6 +45,11 @@ class Trial:
     stopped: str | None = None
 
     @property
+    def name(self) -> str:
+        """As people know it, counted from 1."""
+        return f"trial {self.number + 1}"
+
+    @property
     def value(self) -> float | None:
         """What is maximised: likeness on set A, less 3 where a gate rules the LoRA out; None where not judged."""
         if self.candidate is None:

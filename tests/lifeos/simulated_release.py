@@ -5,6 +5,7 @@ step of training and every image made leaves a line in ``work.log``, so that a t
 """
 
 import json
+import shutil
 import time
 from dataclasses import replace
 from pathlib import Path
@@ -20,6 +21,7 @@ from evals.images import read_image
 from evals.verdict import failed, passed
 from lifeos.base_images import READING_REVISION, base_plan, class_prompts
 from lifeos.engine import Rendered, Sampled, Trained
+from lifeos.inputs import read_inputs
 from lifeos.lora.families import base_hash
 from lifeos.lora.sample import encode_png
 from lifeos.lora.store import ImageStore
@@ -208,6 +210,26 @@ def make_persona(folder, champion="none", prompts=8):
     (persona / "prompts.toml").write_text("\n".join(lines) + "\n", encoding="utf-8")
     calibrate(persona, folder / "calibrating")
     return persona
+
+
+def make_choosing_persona(folder, prompts, more=""):
+    """As ``make_persona``, with a set A of so many prompts, which end with ``more``, and the seeds 8 and 9."""
+    persona = make_persona(folder)
+    line = '[[a]]\nid = "A{0:02}"\ntext = "picture {0} of a {{trigger}} {{class}}{1}"\n'
+    _change(persona / "prompts.toml", "", "".join(line.format(number, more) for number in range(prompts)))
+    _change(persona / "persona.toml", "a = [9]", "a = [8, 9]")
+    return persona
+
+
+def inputs_of_its_own(persona, folder):
+    """Copy a persona below a test's folder; returns the inputs of a command there, with history and artifacts."""
+    shutil.copytree(persona, folder / "persona one")
+    return read_inputs({"persona": folder / "persona one", "history": folder / "h.jsonl",
+                        "artifacts": folder / "artifacts"})  # fmt: skip
+
+
+def _change(path, before, after):
+    path.write_text(path.read_text(encoding="utf-8").replace(before, after, 1), encoding="utf-8")
 
 
 def calibrate(folder, artifacts):

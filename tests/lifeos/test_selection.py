@@ -1,4 +1,3 @@
-import shutil
 from dataclasses import replace
 
 import pytest
@@ -7,7 +6,6 @@ from evals import history
 from evals.content_hash import hash_file
 from lifeos.base_images import base_plan, class_plan
 from lifeos.errors import InputError
-from lifeos.inputs import read_inputs
 from lifeos.measure import ImageToMeasure
 from lifeos.persona import load_persona
 from lifeos.release_inputs import release_plan
@@ -15,25 +13,16 @@ from lifeos.selection import choose_among, plan_a, selection_of
 from tests.lifeos import simulated_release as simulation
 
 TIME = "2026-11-25T10:00:00Z"
-SET_A = '[[a]]\nid = "A{0:02}"\ntext = "picture {0} of a {{trigger}} {{class}}"\n'
 
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    persona = simulation.make_persona(tmp_path_factory.mktemp("selection"))
-    prompts = persona / "prompts.toml"
-    added = "".join(SET_A.format(number) for number in range(8))
-    prompts.write_text(added + prompts.read_text(encoding="utf-8"), encoding="utf-8")
-    toml = persona / "persona.toml"
-    toml.write_text(toml.read_text(encoding="utf-8").replace("a = [9]", "a = [8, 9]"), encoding="utf-8")
-    return persona
+    return simulation.make_choosing_persona(tmp_path_factory.mktemp("selection"), 8)
 
 
 @pytest.fixture
 def inputs(shared, tmp_path):
-    folder = tmp_path / "persona one"
-    shutil.copytree(shared, folder)
-    return read_inputs({"persona": folder, "history": tmp_path / "h.jsonl", "artifacts": tmp_path / "artifacts"})
+    return simulation.inputs_of_its_own(shared, tmp_path)
 
 
 @pytest.fixture
@@ -79,6 +68,25 @@ def test_the_scorecard_of_a_candidate_says_among_how_many(inputs, choose, loras)
     assert selection_of(inputs.history, "f" * 64, "one") is None
     assert selection_of(inputs.history, None, "one") is None
     assert selection_of(inputs.history, hash_file(loras[1]), "two") is None
+
+
+def test_a_choice_before_the_last_is_told_beside_it_and_the_same_again_is_not(inputs, choose, loras):
+    _, files = choose(loras)
+    _, strengths = choose([loras[1]], [0.9, 1.0])
+    _, again = choose([loras[1]], [0.9, 1.0])
+    told = selection_of(inputs.history, hash_file(loras[1]), "one")
+    assert (told["row"], told["of"], told["kind"]) == (again["id"], 2, "strength")
+    assert [(each["row"], each["of"], each["kind"]) for each in told["earlier"]] == [(files["id"], 3, "checkpoint")]
+    assert told["earlier"][0].keys() == told.keys() - {"earlier"}
+    assert strengths["candidates"] == again["candidates"]
+    # What stood in the first alone was selected once.
+    assert selection_of(inputs.history, hash_file(loras[0]), "one")["earlier"] == []
+
+
+def test_choices_are_told_in_their_order(inputs, choose, loras):
+    ids = [choose([loras[1]], [0.9, strength])[1]["id"] for strength in (1.0, 1.1, 1.2)]
+    told = selection_of(inputs.history, hash_file(loras[1]), "one")
+    assert [*(each["row"] for each in told["earlier"]), told["row"]] == ids
 
 
 def test_a_strength_is_chosen_and_one_that_ruins_the_face_is_not(choose, loras):

@@ -1,10 +1,8 @@
 import json
-import shutil
 
 import pytest
 
 from evals.content_hash import hash_file
-from lifeos.inputs import read_inputs
 from lifeos.lora.families import base_hash
 from lifeos.lora.sample import encode_png
 from lifeos.lora.sample_plan import image_key
@@ -14,7 +12,6 @@ from lifeos.parameter_sweep.sweep import prepare_sweep, run_sweep
 from tests.lifeos import simulated_release as simulation
 
 TIME = "2026-11-25T10:00:00Z"
-SET_A = '[[a]]\nid = "A{0:02}"\ntext = "picture {0} of a {{trigger}} {{class}}, facing left"\n'
 
 
 class DrawnHere:
@@ -46,20 +43,12 @@ class DrawnHere:
 
 @pytest.fixture(scope="session")
 def _shared(tmp_path_factory):
-    persona = simulation.make_persona(tmp_path_factory.mktemp("sweep"))
-    prompts = persona / "prompts.toml"
-    added = "".join(SET_A.format(number) for number in range(4))
-    prompts.write_text(added + prompts.read_text(encoding="utf-8"), encoding="utf-8")
-    toml = persona / "persona.toml"
-    toml.write_text(toml.read_text(encoding="utf-8").replace("a = [9]", "a = [8, 9]"), encoding="utf-8")
-    return persona
+    return simulation.make_choosing_persona(tmp_path_factory.mktemp("sweep"), 4, ", facing left")
 
 
 @pytest.fixture
 def inputs(_shared, tmp_path):
-    folder = tmp_path / "persona one"
-    shutil.copytree(_shared, folder)
-    return read_inputs({"persona": folder, "history": tmp_path / "h.jsonl", "artifacts": tmp_path / "artifacts"})
+    return simulation.inputs_of_its_own(_shared, tmp_path)
 
 
 @pytest.fixture

@@ -79,7 +79,8 @@ def searched(tmp_path, monkeypatch):
 
     def run(search, inputs, where, **_):
         asked.append((search.trials, where))
-        return SimpleNamespace(loras=loras[: search.keep])
+        kept = tuple(SimpleNamespace(name=f"trial {number}") for number in (5, 2))[: search.keep]
+        return SimpleNamespace(kept=kept, loras=loras[: search.keep], row={"id": "r"}, recorded=True, folder=tmp_path)
 
     monkeypatch.setattr(training_study, "run_training_search", run)
     monkeypatch.setattr(training_study, "trial_lines", lambda found: [f"{len(found.loras)} trials kept"])
@@ -98,9 +99,14 @@ def test_the_loras_of_a_search_are_those_of_the_grid(command, searched, inputs, 
     assert command(path, "--json") == 0
     told = json.loads(capsys.readouterr().out)
     assert [candidate["lora"] for candidate in told["candidates"]] == [hash_file(file) for file in loras for _ in "12"]
+    # Named by their trials: a path of this machine is nothing for a history.
+    assert [candidate["name"][:10] for candidate in told["candidates"]] == ["trial 5 at"] * 2 + ["trial 2 at"] * 2
+    assert told["training"] == {"row": "r", "recorded": True, "folder": str(inputs.artifacts.parent)}
     assert asked == [(2, path)]
     assert command(path) == 0
-    assert capsys.readouterr().out.startswith("2 trials kept\n")
+    out = capsys.readouterr().out
+    assert out.startswith("2 trials kept\n")
+    assert f"next: lifeos gate release --persona {inputs.persona} --lora {loras[0]}" in out
 
 
 @pytest.mark.parametrize(

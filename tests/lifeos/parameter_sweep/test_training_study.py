@@ -12,7 +12,6 @@ from evals.atomic import write_text
 from evals.content_hash import hash_file
 from lifeos.child import ChildLostError
 from lifeos.errors import InputError
-from lifeos.inputs import read_inputs
 from lifeos.lora.recipe import load_recipe
 from lifeos.lora.shortages import DISK_COMPLAINT
 from lifeos.lora.train import TrainingResult
@@ -27,7 +26,6 @@ from tests.lifeos import simulated_release as simulation
 
 pytest.importorskip("optuna")
 TIME = "2026-11-29T10:00:00Z"
-SET_A = '[[a]]\nid = "A{0:02}"\ntext = "picture {0} of a {{trigger}} {{class}}"\n'
 RANK = {"rank": {"low": 1, "high": 256, "log": True}}
 
 
@@ -37,9 +35,7 @@ class KilledError(BaseException):
 
 @pytest.fixture(scope="module")
 def shared(tmp_path_factory):
-    persona = simulation.make_persona(tmp_path_factory.mktemp("study"))
-    prompts = persona / "prompts.toml"
-    write_text(prompts, "".join(map(SET_A.format, range(2))) + prompts.read_text(encoding="utf-8"))
+    persona = simulation.make_choosing_persona(tmp_path_factory.mktemp("study"), 2)
     base = simulation.load_persona(persona).base
     write_text(persona / "recipe.toml", f'base = "{base.as_posix()}"\ndataset = "dataset"\ntrigger = "pstch"\n'
                'steps = 10\n[optimizer]\nname = "adamw"\n')  # fmt: skip
@@ -49,9 +45,7 @@ def shared(tmp_path_factory):
 @pytest.fixture
 def bench(shared, tmp_path):
     """A persona of its own, stand-ins, and what they were asked."""
-    folder = tmp_path / "persona one"
-    shutil.copytree(shared, folder)
-    inputs = read_inputs({"persona": folder, "history": tmp_path / "h.jsonl", "artifacts": tmp_path / "artifacts"})
+    inputs = simulation.inputs_of_its_own(shared, tmp_path)
     asked = SimpleNamespace(trained=[], sampled=0, before=lambda recipe: None, behaviour=lambda recipe: {})
 
     def train(path):
@@ -103,8 +97,11 @@ def test_a_search_finds_writes_draws_and_remembers(bench):
     assert row["candidates"][row["chosen"]]["parameters"] == {"rank": nearest[0]}
     assert row["optimism"] > 0
     lines = trial_lines(found)
-    assert [line[0] for line in lines].count(">") == 2
-    assert all("likeness" in line for line in lines)
+    assert [line[0] for line in lines[:8]].count(">") == 2
+    assert all("likeness" in line for line in lines[:8])
+    assert f"8 trials on prompt set A; recorded as row {row['id']}" in lines[8]
+    assert lines[9].endswith("recipes")
+    assert f"by up to {row['optimism']:.4f}" in lines[10]
     work = (bench.inputs.artifacts / "work.log").read_text(encoding="utf-8")
     assert " A00 " in work
     assert " B0" not in work  # set B is untouched
@@ -149,6 +146,25 @@ def test_killed_after_every_trial_and_amid_a_training_it_is_the_same_search(benc
     assert bench.asked.sampled == sampled
     assert bench.run(trials=9).trials == resumed.trials
     assert bench.asked.trained == trained
+
+
+def test_a_search_with_the_same_outcome_is_recorded_once(bench, monkeypatch):
+    first = bench.run(trials=3)
+    monkeypatch.setattr("importlib.metadata.version", lambda name: "0")  # who only reads suggests nothing
+    again = bench.run(trials=3, keep=1)
+    assert (first.recorded, again.recorded, again.row) == (True, False, first.row)
+    more = bench.run(trials=4)
+    assert more.recorded
+    assert bench.run(trials=3).row == first.row
+    assert history.read(bench.inputs.history) == [first.row, more.row]
+    assert "recorded before as row" in trial_lines(again)[3]
+
+
+def test_a_search_that_went_on_is_told_once(bench):
+    first, more = bench.run(trials=3), bench.run(trials=6)
+    assert more.row["of"] > first.row["of"]
+    told = selection_of(bench.inputs.history, first.kept[0].lora, "one")
+    assert (told["row"], told["of"], told["earlier"]) == (more.row["id"], more.row["of"], [])
 
 
 def test_more_trials_go_on_and_fewer_are_the_first_of_them(bench):
