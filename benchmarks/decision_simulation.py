@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.arguments import positive
 from evals.atomic import write_json
 from evals.calibration import Calibration
 from evals.decision import APPROVE, decide
@@ -37,7 +38,7 @@ PROMPTS, SEEDS = 24, 4
 def main(arguments: Sequence[str]) -> int:
     """Run the simulation and print its tables; 0: every bound holds, 1: one does not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.decision_simulation", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help=f"releases a line ({RUNS})")
+    parser.add_argument("--runs", type=positive, default=RUNS, metavar="N", help=f"releases a line ({RUNS})")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="write decision-simulation.json here")
     options = parser.parse_args(arguments)
     found = simulate(options.runs)

@@ -16,6 +16,7 @@ from pathlib import Path
 from statistics import median
 from typing import Any
 
+from benchmarks.arguments import positive
 from benchmarks.comparison import Context, Outcome, Pair, all_met, in_turn, interleaved
 from benchmarks.registry import entry
 from benchmarks.table import format_table
@@ -38,8 +39,8 @@ for row in rows[-int(sys.argv[3]):]:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Print the table; status 1 when a target is missed."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.history_scale", description=__doc__)
-    parser.add_argument("--rows", type=int, default=100_000)
-    parser.add_argument("--rounds", type=int, default=200)
+    parser.add_argument("--rows", type=positive, default=100_000)
+    parser.add_argument("--rounds", type=positive, default=200)
     given = parser.parse_args(arguments)
     outcomes = history_outcomes(given.rows, given.rounds)
     print(format_table(outcomes))
@@ -61,7 +62,7 @@ def history_outcomes(rows: int, rounds: int) -> list[Outcome]:
         indexing = time.perf_counter() - started
         asked = ["history", "--history", str(history), "--persona", "persona-3", "--last", "20"]
         query = tuple(Pair(_timed(lambda: _lifeos(asked))) for _ in range(6))
-        one = ["history", "show", "--history", str(history), _id(5)]
+        one = ["history", "show", "--history", str(history), _id(min(5, rows - 1))]
         shown = tuple(Pair(_timed(lambda: _lifeos(one))) for _ in range(6))
         whole = tuple(Pair(_timed(lambda: _lifeos(["history", "--history", str(history)]))) for _ in range(3))
         size = f"{rows:,} rows, {history.stat().st_size / 1e6:.0f} MB"

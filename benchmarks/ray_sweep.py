@@ -15,6 +15,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from benchmarks.arguments import positive
 from benchmarks.comparison import Comparison, Context, Outcome, Pair, Target, UnmeasuredError, all_met, in_turn
 from benchmarks.registry import entry
 from benchmarks.table import format_table
@@ -132,7 +133,7 @@ def sweep_pair(context: Context, number: int) -> Pair:
 def main(arguments: Sequence[str]) -> int:
     """Print the table; 0: nothing lost, nothing doubled, all kills happened; 1: otherwise; 2: an error."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.ray_sweep", description=__doc__)
-    parser.add_argument("--images", type=int, default=10_000, metavar="N", help="planned images (10000)")
+    parser.add_argument("--images", type=positive, default=10_000, metavar="N", help="planned images (10000)")
     parser.add_argument("--no-kills", action="store_true", help="let every node live")
     options = parser.parse_args(arguments)
     try:

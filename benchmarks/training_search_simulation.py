@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks.arguments import positive
 from benchmarks.comparison import Context, Pair
 from lifeos.parameter_sweep.training_search import TrainingSearch
 from lifeos.parameter_sweep.training_suggestions import STARTUP_TRIALS, suggest
@@ -38,7 +39,7 @@ Truth = Callable[[Mapping[str, Any]], float | None]
 def main(arguments: Sequence[str]) -> int:
     """Run the simulation and print its table; 0: 20 trials and more are shown to beat chance, 1: they are not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training_search_simulation", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help=f"searches a line ({RUNS})")
+    parser.add_argument("--runs", type=positive, default=RUNS, metavar="N", help=f"searches a line ({RUNS})")
     options = parser.parse_args(arguments)
     found = simulate(options.runs)
     print(table(found))

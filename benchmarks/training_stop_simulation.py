@@ -12,6 +12,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arguments import positive
 from evals.inference import clopper_pearson_interval
 from evals.training_stop import ERROR, Look, training_stop
 
@@ -32,7 +33,7 @@ TRUTHS: dict[str, Callable[[NDArray[np.float64], int], NDArray[np.float64]]] = {
 def main(arguments: Sequence[str]) -> int:
     """Run the simulation and print its table; 0: the rate of wrong endings is shown to be within bounds, 1: not."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks.training_stop_simulation", description=__doc__)
-    parser.add_argument("--runs", type=int, default=RUNS, metavar="N", help=f"runs a line ({RUNS})")
+    parser.add_argument("--runs", type=positive, default=RUNS, metavar="N", help=f"runs a line ({RUNS})")
     rows = simulate(parser.parse_args(arguments).runs)
     print(table(rows))
     return 0 if all(row["upper"] <= ERROR for row in rows) else 1

@@ -1,5 +1,6 @@
 """What the comparisons make of a run, subject by subject; nothing is timed here."""
 
+import importlib
 import json
 import math
 import re
@@ -240,3 +241,13 @@ def test_a_sweep_that_lost_or_doubled_an_image_or_missed_a_kill_meets_nothing(ch
     assert rows["ray-sweep"].ratio == 2.0
     assert {name.removeprefix("ray-sweep-") for name, row in rows.items() if row.verdict == "MISSED"} == set(change)
     assert all_met(list(rows.values())) is not bool(change)
+
+
+@pytest.mark.parametrize("given", ["0", "-3", "x", "1.5", "", "1_000", "\u0663"])
+@pytest.mark.parametrize("module", ["history_scale", "ray_sweep", "training_stop_simulation"])
+def test_a_number_that_is_none_from_1_on_is_refused_before_anything_runs(module, given, capsys):
+    option = {"history_scale": "--rows", "ray_sweep": "--images", "training_stop_simulation": "--runs"}[module]
+    with pytest.raises(SystemExit) as ended:
+        importlib.import_module(f"benchmarks.{module}").main([f"{option}={given}"])
+    assert ended.value.code == 2
+    assert capsys.readouterr().err.endswith(f"{option}: accepted a whole number from 1, got {given!r}\n")

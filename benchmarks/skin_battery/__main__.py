@@ -6,6 +6,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
+from benchmarks.arguments import positive
 from benchmarks.skin_battery.measure import ROOT, measure_all, measure_through_autoencoder
 from benchmarks.skin_battery.report import draw, tables
 from benchmarks.skin_battery.results import results
@@ -40,7 +41,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--photographs", type=Path, metavar="FOLDER", help="photographs beside the two shipped ones")
     parser.add_argument("--base", type=Path, default=ROOT / "models" / "tiny-base", help="whose autoencoder")
     parser.add_argument("--out", type=Path, metavar="FOLDER", help="for JSON and picture (default: the work folder)")
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--workers", type=positive, default=2)
     return parser
 
 

@@ -18,6 +18,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from benchmarks.arguments import positive
+
 BUILD = Path(__file__).resolve().parents[2] / "models" / "tiny-base" / "build"
 # Individual typology angle of the skin's reflectance in degrees, from the limit up to the one before: the classes of
 # Chardon, Cretois and Hourseau (1991) and Del Bino and Bernerd (2013), "very light" and "light" in one.
@@ -134,8 +136,8 @@ def main(arguments: Sequence[str]) -> int:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.skin_battery.renders", description=__doc__)
     parser.add_argument("mpfb2", type=Path, help="the CC0 head data, as models/tiny-base/build takes it")
     parser.add_argument("work", type=Path, help="work folder outside the tree")
-    parser.add_argument("--people", type=int, default=1060)
-    parser.add_argument("--workers", type=int, default=2)
+    parser.add_argument("--people", type=positive, default=1060)
+    parser.add_argument("--workers", type=positive, default=2)
     options = parser.parse_args(arguments)
     render_all(options.mpfb2, options.work, options.people, options.workers)
     return 0
