@@ -1,6 +1,7 @@
 """A plan drawn by an image server: checked, probed, then image by image into the store; imports no torch by itself."""
 
-from dataclasses import replace
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -13,8 +14,8 @@ from lifeos.lora.backends.comfyui import ComfyUI
 from lifeos.lora.backends.equivalents import equivalent
 from lifeos.lora.backends.http import Connection
 from lifeos.lora.backends.image_server import A1111, COMFYUI, DIFFUSERS, ImageServer
-from lifeos.lora.backends.probes import Pixels, compare_answers, probe, require_shown
-from lifeos.lora.backends.provenance import compare_hashes, lora_hashes, single_files
+from lifeos.lora.backends.probes import Pixels, compare_answers, probe, require_shown, require_unchanged
+from lifeos.lora.backends.provenance import Evidence, compare_hashes, lora_hashes, single_files
 from lifeos.progress import Progress
 
 if TYPE_CHECKING:
@@ -30,58 +31,99 @@ SMALL_BASE_BYTES = 512 << 20
 def draw_on_server(
     asked: "PlannedImages", lacking: "list[SampledImage]", store: "ImageStore", progress: Progress
 ) -> None:
-    """Let the plan's server draw what is lacking, each image stored when it is there; a kill loses at most one.
+    """As ``HeldServer.draw``, by one that holds nothing yet."""
+    HeldServer().draw(asked, lacking, store, progress)
 
-    Args:
-        asked: the plan with base and LoRA; its backend is no diffusers.
-        lacking: at least one image.
-        store: where images lie.
-        progress: called with ("sampling", done, total).
 
-    Raises:
-        InputError: sampler, size or a prompt has no equivalent on the server; it is not reached or fails; or it does
-            not show that it draws with this base and this LoRA.
+class HeldServer:
+    """A server that has to show its models once for a plan, and from then on, a call, that they are still the same.
+
+    The first call for a plan asks for four images more than it keeps; each later one for one: the first call's first
+    image, whose pixels have to come again. What was shown of them then holds of them now.
     """
-    from lifeos.lora.sample import encode_png, image_facts
 
-    plan = asked.plan
-    server = plan.server or ImageServer("")
-    lora = asked.lora if plan.strength != 0.0 else None
-    how, files = equivalent(plan, asked.base), single_files(asked.base)
-    _require_sizes(asked, lacking)
-    connection = Connection(server)
-    backend: Backend = _KINDS[plan.backend](plan, how, lora, files, server, connection)
-    # Every prompt before the first request: what would be refused in the end is refused now.
-    for text in dict.fromkeys(image.request.prompt.text for image in lacking):
-        backend.refuse(text)
-    # Once: a LoRA may have hundreds of MiB, and every image is compared.
-    known = frozenset() if lora is None else lora_hashes(lora)
-    total = len({image.key for image in asked.images})
-    progress("sampling", total - len(lacking), total)
-    for number, image in enumerate(lacking):
-        request = _request(image.request, lora)
-        if number == 0:
-            served, bare = probe(backend, request, connection.address)
-            hashes = compare_hashes(served, files, lora, known, connection.address)
-            answers = None
-            if server.known_answer or weight_bytes(asked.base) <= SMALL_BASE_BYTES:
-                def locally(strength: float) -> Pixels:
-                    return draw_here(asked, lacking[0].request, store, strength)
+    def __init__(self, threads: int = 0) -> None:
+        """Hold nothing yet; ``threads`` draw known answers here, 0 means every core."""
+        self._threads = threads
+        self._shown: _Shown | None = None
 
-                answers = compare_answers(served.pixels, bare, request.strength, locally, connection.address)
-            require_shown(hashes, answers, asked.base, lora, connection.address)
-            shown = {"base": _by(hashes.base, answers is not None),
-                     "lora": _by(hashes.lora, answers is not None and answers.lora)}  # fmt: skip
-        else:
-            served = backend.draw(request)
-            compare_hashes(served, files, lora, known, connection.address)
-        facts = {**image_facts(asked, image), "backend": backend.name, "backend_version": backend.version,
-                 "shown_by": shown if lora else {"base": shown["base"]}}  # fmt: skip
-        store.put(image.key, encode_png(served.pixels), facts)
-        progress("sampling", total - len(lacking) + number + 1, total)
+    def draw(
+        self, asked: "PlannedImages", lacking: "Sequence[SampledImage]", store: "ImageStore", progress: Progress
+    ) -> None:
+        """Let the plan's server draw what is lacking, each image stored when it is there; a kill loses at most one.
+
+        Args:
+            asked: the plan with base and LoRA; its backend is no diffusers.
+            lacking: at least one image.
+            store: where images lie.
+            progress: called with ("sampling", done, total).
+
+        Raises:
+            InputError: sampler, size or a prompt has no equivalent on the server; it is not reached or fails; it does
+                not show that it draws with this base and this LoRA; or no longer.
+        """
+        from lifeos.lora.sample import encode_png, image_facts
+
+        plan = asked.plan
+        server = plan.server or ImageServer("")
+        lora = asked.lora if plan.strength != 0.0 else None
+        how, files = equivalent(plan, asked.base), single_files(asked.base)
+        _require_sizes(asked, lacking)
+        connection = Connection(server)
+        backend: Backend = _KINDS[plan.backend](plan, how, lora, files, server, connection)
+        # Every prompt before the first request: what would be refused in the end is refused now.
+        for text in dict.fromkeys(image.request.prompt.text for image in lacking):
+            backend.refuse(text)
+        # Once: a LoRA may have hundreds of MiB, and every image is compared.
+        known = frozenset() if lora is None else lora_hashes(lora)
+        subject = (connection.address, asked.base_hash, asked.lora_hash, plan.content_hash)
+        shown = self._shown if self._shown is not None and self._shown.subject == subject else None
+        if shown is not None:
+            again = backend.draw(shown.request)
+            hashes = compare_hashes(again, files, lora, known, connection.address)
+            require_shown(hashes, shown.answers, asked.base, lora, connection.address)
+            require_unchanged(again, shown.pixels, connection.address)
+        total = len({image.key for image in asked.images})
+        progress("sampling", total - len(lacking), total)
+        for number, image in enumerate(lacking):
+            request = _request(image.request, lora)
+            if shown is None:
+                served, bare = probe(backend, request, connection.address)
+                hashes = compare_hashes(served, files, lora, known, connection.address)
+                answers = None
+                if server.known_answer or weight_bytes(asked.base) <= SMALL_BASE_BYTES:
+                    def locally(strength: float) -> Pixels:
+                        return draw_here(asked, lacking[0].request, store, strength, self._threads)
+
+                    answers = compare_answers(served.pixels, bare, request.strength, locally, connection.address)
+                require_shown(hashes, answers, asked.base, lora, connection.address)
+                by = {"base": _by(hashes.base, answers is not None),
+                      "lora": _by(hashes.lora, answers is not None and answers.lora)}  # fmt: skip
+                by = by if lora else {"base": by["base"]}
+                shown = self._shown = _Shown(subject, request, served.pixels, answers, by)
+            else:
+                served = backend.draw(request)
+                compare_hashes(served, files, lora, known, connection.address)
+            facts = {**image_facts(asked, image), "backend": backend.name, "backend_version": backend.version,
+                     "shown_by": shown.by}  # fmt: skip
+            store.put(image.key, encode_png(served.pixels), facts)
+            progress("sampling", total - len(lacking) + number + 1, total)
 
 
-def draw_here(asked: "PlannedImages", request: "ImageRequest", store: "ImageStore", strength: float) -> Pixels:
+@dataclass(frozen=True)
+class _Shown:
+    """The image that a server showed its models with, what that was of, and by what each was shown."""
+
+    subject: tuple[str, str, str | None, str]
+    request: ServerRequest
+    pixels: Pixels
+    answers: Evidence | None
+    by: dict[str, list[str]]
+
+
+def draw_here(
+    asked: "PlannedImages", request: "ImageRequest", store: "ImageStore", strength: float, threads: int = 0
+) -> Pixels:
     """Return ``uint8 [height, width, 3]``: the same image by diffusers, which is kept in the store as any other.
 
     Raises:
@@ -93,7 +135,7 @@ def draw_here(asked: "PlannedImages", request: "ImageRequest", store: "ImageStor
 
     plan = replace(asked.plan, prompts=(request.prompt,), seeds=(request.seed,), strength=strength, backend=DIFFUSERS,
                    server=None)  # fmt: skip
-    with Image.open(sample_plan(plan, asked.base, asked.lora, store).images[0].path) as image:
+    with Image.open(sample_plan(plan, asked.base, asked.lora, store, threads=threads).images[0].path) as image:
         return np.asarray(image.convert("RGB"), dtype=np.uint8)
 
 
@@ -118,7 +160,7 @@ def _by(by_hash: bool, by_answer: bool) -> list[str]:
     return [name for name, holds in (("sha256", by_hash), ("known answer", by_answer)) if holds]
 
 
-def _require_sizes(asked: "PlannedImages", lacking: "list[SampledImage]") -> None:
+def _require_sizes(asked: "PlannedImages", lacking: "Sequence[SampledImage]") -> None:
     """Refuse what diffusers refuses and a server silently rounds or cuts: sizes and long prompts."""
     from lifeos.lora.dataset_lint.tokens import read_tokenizers
     from lifeos.lora.families.component_files import image_reduction, read_config
