@@ -173,13 +173,11 @@ class StoreOnce(ImageStore):
         super().__init__(folder)
         self.keys_put: set[str] = set()
 
-    def put(self, key: str, png: bytes, facts: Mapping[str, Any]) -> Path:
-        """As ``ImageStore.put``, but nothing is written where the image is there and whole."""
-        if self.has(key):
-            return self.path_for(key)
-        path = super().put(key, png, facts)
-        self.keys_put.add(key)
-        return path
+    def put_all(self, images: Sequence[tuple[str, bytes, Mapping[str, Any]]]) -> None:
+        """As ``ImageStore.put_all``, but nothing is written where an image is there and whole."""
+        lacking = [image for image in images if not self.has(image[0])]
+        super().put_all(lacking)
+        self.keys_put.update(key for key, _, _ in lacking)
 
 
 def draw_with_lora(threads: int) -> Draw:

@@ -117,13 +117,13 @@ def _first(store, name):
 
 
 def for_real_and_logged(threads):
-    """What draws for real; every image that the store took is logged."""
-    draw, put = draw_with_lora(threads), ImageStore.put
+    """What draws for real; every image that is written is logged."""
+    draw, put_all = draw_with_lora(threads), ImageStore.put_all
 
-    def logged(store, key, png, facts):
-        path = put(store, key, png, facts)
-        _log(store, key)
-        return path
+    def logged(store, images):
+        put_all(store, images)
+        for key, _, _ in images:
+            _log(store, key)
 
-    ImageStore.put = logged
+    ImageStore.put_all = logged
     return draw
