@@ -182,14 +182,14 @@ class StoreOnce(ImageStore):
 
 def draw_with_lora(threads: int) -> Draw:
     """Return what draws images for real; it keeps the base, and the LoRA last used, or what a server showed of them."""
-    from lifeos.lora.backends.drawing import HeldServer
+    from lifeos.lora.backends.drawing import HeldServer, draw_on_server
     from lifeos.lora.held_base import HeldBase
 
     held, server = HeldBase(), HeldServer(threads)
 
     def draw(asked: PlannedImages, images: Sequence[SampledImage], store: ImageStore) -> None:
         if asked.plan.backend != DIFFUSERS:
-            server.draw(asked, images, store, silent)
+            draw_on_server(asked, images, store, silent, server)
             return
         render_images(asked, images, store, batch_size=len(images), threads=threads, denoiser_of=held.denoiser)
 

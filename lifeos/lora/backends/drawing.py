@@ -28,88 +28,6 @@ SMALL_BASE_BYTES = 512 << 20
 """Weights up to here are run on a processor without asking; of the published families none is so small."""
 
 
-def draw_on_server(
-    asked: "PlannedImages", lacking: "list[SampledImage]", store: "ImageStore", progress: Progress
-) -> None:
-    """As ``HeldServer.draw``, by one that holds nothing yet."""
-    HeldServer().draw(asked, lacking, store, progress)
-
-
-class HeldServer:
-    """A server that has to show its models once for a plan, and from then on, a call, that they are still the same.
-
-    The first call for a plan asks for four images more than it keeps; each later one for one: the first call's first
-    image, whose pixels have to come again. What was shown of them then holds of them now.
-    """
-
-    def __init__(self, threads: int = 0) -> None:
-        """Hold nothing yet; ``threads`` draw known answers here, 0 means every core."""
-        self._threads = threads
-        self._shown: _Shown | None = None
-
-    def draw(
-        self, asked: "PlannedImages", lacking: "Sequence[SampledImage]", store: "ImageStore", progress: Progress
-    ) -> None:
-        """Let the plan's server draw what is lacking, each image stored when it is there; a kill loses at most one.
-
-        Args:
-            asked: the plan with base and LoRA; its backend is no diffusers.
-            lacking: at least one image.
-            store: where images lie.
-            progress: called with ("sampling", done, total).
-
-        Raises:
-            InputError: sampler, size or a prompt has no equivalent on the server; it is not reached or fails; it does
-                not show that it draws with this base and this LoRA; or no longer.
-        """
-        from lifeos.lora.sample import encode_png, image_facts
-
-        plan = asked.plan
-        server = plan.server or ImageServer("")
-        lora = asked.lora if plan.strength != 0.0 else None
-        how, files = equivalent(plan, asked.base), single_files(asked.base)
-        _require_sizes(asked, lacking)
-        connection = Connection(server)
-        backend: Backend = _KINDS[plan.backend](plan, how, lora, files, server, connection)
-        # Every prompt before the first request: what would be refused in the end is refused now.
-        for text in dict.fromkeys(image.request.prompt.text for image in lacking):
-            backend.refuse(text)
-        # Once: a LoRA may have hundreds of MiB, and every image is compared.
-        known = frozenset() if lora is None else lora_hashes(lora)
-        subject = (connection.address, asked.base_hash, asked.lora_hash, plan.content_hash)
-        shown = self._shown if self._shown is not None and self._shown.subject == subject else None
-        if shown is not None:
-            again = backend.draw(shown.request)
-            hashes = compare_hashes(again, files, lora, known, connection.address)
-            require_shown(hashes, shown.answers, asked.base, lora, connection.address)
-            require_unchanged(again, shown.pixels, connection.address)
-        total = len({image.key for image in asked.images})
-        progress("sampling", total - len(lacking), total)
-        for number, image in enumerate(lacking):
-            request = _request(image.request, lora)
-            if shown is None:
-                served, bare = probe(backend, request, connection.address)
-                hashes = compare_hashes(served, files, lora, known, connection.address)
-                answers = None
-                if server.known_answer or weight_bytes(asked.base) <= SMALL_BASE_BYTES:
-                    def locally(strength: float) -> Pixels:
-                        return draw_here(asked, lacking[0].request, store, strength, self._threads)
-
-                    answers = compare_answers(served.pixels, bare, request.strength, locally, connection.address)
-                require_shown(hashes, answers, asked.base, lora, connection.address)
-                by = {"base": _by(hashes.base, answers is not None),
-                      "lora": _by(hashes.lora, answers is not None and answers.lora)}  # fmt: skip
-                by = by if lora else {"base": by["base"]}
-                shown = self._shown = _Shown(subject, request, served.pixels, answers, by)
-            else:
-                served = backend.draw(request)
-                compare_hashes(served, files, lora, known, connection.address)
-            facts = {**image_facts(asked, image), "backend": backend.name, "backend_version": backend.version,
-                     "shown_by": shown.by}  # fmt: skip
-            store.put(image.key, encode_png(served.pixels), facts)
-            progress("sampling", total - len(lacking) + number + 1, total)
-
-
 @dataclass(frozen=True)
 class _Shown:
     """The image that a server showed its models with, what that was of, and by what each was shown."""
@@ -119,6 +37,82 @@ class _Shown:
     pixels: Pixels
     answers: Evidence | None
     by: dict[str, list[str]]
+
+
+@dataclass
+class HeldServer:
+    """What a server showed in an earlier call; ``threads`` draw known answers here, 0 means every core."""
+
+    threads: int = 0
+    shown: _Shown | None = None
+
+
+def draw_on_server(
+    asked: "PlannedImages", lacking: "Sequence[SampledImage]", store: "ImageStore", progress: Progress,
+    held: HeldServer | None = None,
+) -> None:  # fmt: skip
+    """Let the plan's server draw what is lacking, each image stored when it is there; a kill loses at most one.
+
+    The first call for a plan asks for up to four images more than it keeps. Each later one with the same ``held`` asks
+    for one more: the image that the models were shown with, whose pixels have to come again.
+
+    Args:
+        asked: the plan with base and LoRA; its backend is no diffusers.
+        lacking: at least one image.
+        store: where images lie.
+        progress: called with ("sampling", done, total).
+        held: of the calls before; None: the server has to show everything.
+
+    Raises:
+        InputError: sampler, size or a prompt has no equivalent on the server; it is not reached or fails; or it does
+            not show that it draws with this base and this LoRA, or no longer.
+    """
+    from lifeos.lora.sample import encode_png, image_facts
+
+    held, plan = held or HeldServer(), asked.plan
+    server = plan.server or ImageServer("")
+    lora = asked.lora if plan.strength != 0.0 else None
+    how, files = equivalent(plan, asked.base), single_files(asked.base)
+    _require_sizes(asked, lacking)
+    connection = Connection(server)
+    backend: Backend = _KINDS[plan.backend](plan, how, lora, files, server, connection)
+    # Every prompt before the first request: what would be refused in the end is refused now.
+    for text in dict.fromkeys(image.request.prompt.text for image in lacking):
+        backend.refuse(text)
+    # Once: a LoRA may have hundreds of MiB, and every image is compared.
+    known = frozenset() if lora is None else lora_hashes(lora)
+    subject = (connection.address, asked.base_hash, asked.lora_hash, plan.content_hash)
+    shown = held.shown if held.shown is not None and held.shown.subject == subject else None
+    if shown is not None:
+        again = backend.draw(shown.request)
+        hashes = compare_hashes(again, files, lora, known, connection.address)
+        require_shown(hashes, shown.answers, asked.base, lora, connection.address)
+        require_unchanged(again, shown.pixels, connection.address)
+    total = len({image.key for image in asked.images})
+    progress("sampling", total - len(lacking), total)
+    for number, image in enumerate(lacking):
+        request = _request(image.request, lora)
+        if shown is None:
+            served, bare = probe(backend, request, connection.address)
+            hashes = compare_hashes(served, files, lora, known, connection.address)
+            answers = None
+            if server.known_answer or weight_bytes(asked.base) <= SMALL_BASE_BYTES:
+                def locally(strength: float) -> Pixels:
+                    return draw_here(asked, lacking[0].request, store, strength, held.threads)
+
+                answers = compare_answers(served.pixels, bare, request.strength, locally, connection.address)
+            require_shown(hashes, answers, asked.base, lora, connection.address)
+            by = {"base": _by(hashes.base, answers is not None),
+                  "lora": _by(hashes.lora, answers is not None and answers.lora)}  # fmt: skip
+            by = by if lora else {"base": by["base"]}
+            shown = held.shown = _Shown(subject, request, served.pixels, answers, by)
+        else:
+            served = backend.draw(request)
+            compare_hashes(served, files, lora, known, connection.address)
+        facts = {**image_facts(asked, image), "backend": backend.name, "backend_version": backend.version,
+                 "shown_by": shown.by}  # fmt: skip
+        store.put(image.key, encode_png(served.pixels), facts)
+        progress("sampling", total - len(lacking) + number + 1, total)
 
 
 def draw_here(

@@ -103,21 +103,15 @@ def test_a_wrong_lora_behind_the_right_name_and_hash_is_found_by_the_known_answe
     refused(plan, converted, lora, tmp_path, r"accepted the LoRA's image within [\d.]+ of 255")
 
 
-def held(server, plan, base, lora, folder):
-    """Draw the images of a plan with one ``HeldServer`` in as many calls as there are; gives what each call cost."""
-    store = ImageStore(folder)
-    asked, costs = planned_images(plan, base, lora, store), []
-    holder = drawing.HeldServer(threads=1)
-    for image in asked.images:
-        before = server.drawn
-        holder.draw(asked, [image], store, lambda *_: None)
-        costs.append(server.drawn - before)
-        yield costs
-    other = replace(plan, guidance=2.0)
-    asked = planned_images(other, base, lora, store)
-    before = server.drawn
-    holder.draw(asked, asked.images[:1], store, lambda *_: None)
-    yield [*costs, server.drawn - before]
+def one_a_call(server, plan, base, lora, folder):
+    """Draw the images of a plan in as many calls, then one of another plan; gives what each call cost."""
+    store, held = ImageStore(folder), drawing.HeldServer(threads=1)
+    for each in (plan, replace(plan, guidance=2.0)):
+        asked = planned_images(each, base, lora, store)
+        for image in asked.images if each is plan else asked.images[:1]:
+            before = server.drawn
+            drawing.draw_on_server(asked, [image], store, lambda *_: None, held)
+            yield server.drawn - before
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -126,9 +120,8 @@ def test_a_server_shows_its_models_once_for_a_plan_and_one_image_a_call_from_the
 ):
     server = serve(kind)
     plan = make_plan(server, kind, strength=0.8)
-    *_, costs = held(server, plan, converted, lora, tmp_path / "held")
     # Drawn twice, bare, at strength 0 and 1; then one and the image itself; another plan is shown anew.
-    assert costs == [5, 2, 2, 2, 5]
+    assert list(one_a_call(server, plan, converted, lora, tmp_path / "held")) == [5, 2, 2, 2, 5]
     plainly = sample_plan(plan, converted, lora, ImageStore(tmp_path / "plain"), threads=1)
     store = ImageStore(tmp_path / "held")
     assert all(store.path_for(image.key).read_bytes() == image.path.read_bytes() for image in plainly.images)
@@ -141,8 +134,8 @@ def test_a_server_that_changes_after_it_was_believed_is_found_at_the_next_call(
 ):
     # No call after the first compares with an image drawn here, and a hash is told of what is not there any more.
     server = serve(kind)
-    calls = held(server, make_plan(server, kind, strength=0.8), converted, lora, tmp_path)
-    assert next(calls) == [5]
+    calls = one_a_call(server, make_plan(server, kind, strength=0.8), converted, lora, tmp_path)
+    assert next(calls) == 5
     server.lies[lie] = {"other_base": another, "other_lora": make_lora("b.safetensors", seed=4)}.get(lie, 0.9)
     with pytest.raises(InputError, match=r"accepted the image that it showed its models with, .*; next: leave"):
         next(calls)
@@ -153,7 +146,7 @@ def test_a_hash_that_is_not_told_any_more_is_not_taken_as_told(
     serve, make_plan, converted, lora, tmp_path, large_base
 ):
     server = serve("a1111")
-    calls = held(server, make_plan(server, "a1111"), converted, lora, tmp_path)
+    calls = one_a_call(server, make_plan(server, "a1111"), converted, lora, tmp_path)
     next(calls)
     server.lies["lora_hash"] = None
     with pytest.raises(InputError, match=r"shown to be the server's LoRA, .*not evaluated"):
