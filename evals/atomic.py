@@ -11,7 +11,7 @@ from typing import Any
 
 _REPLACE_ATTEMPTS = 20
 _REPLACE_PAUSE_SECONDS = 0.05
-_OPEN_AT_ONCE = 64  # a process may often have 256 files open
+_OPEN_AT_ONCE = 64  # Linux usually lets a process have 1024
 
 
 def write_bytes(path: Path, data: bytes, *, durable: bool = True) -> None:

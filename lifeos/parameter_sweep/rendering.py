@@ -86,8 +86,7 @@ def render_in_child(
 
     Args:
         tasks, artifacts, progress: as for ``RenderEngine.render``.
-        module: run as the child; gets ``options``, ``tasks``, the keys that are ``lacking`` and the ``total`` of
-            different images, and says how many it ``made``.
+        module: the child; gets ``options``, ``tasks``, keys ``lacking`` and ``total``; says how many it ``made``.
         options: JSON of the engine's own.
         grace_seconds: see ``obtain``.
 

@@ -55,21 +55,6 @@ def test_of_many_files_each_is_synced_before_a_name_and_each_folder_once_behind_
     assert sorted(name for name in order if isinstance(name, str)) == ["0", "0", "1", "1", "2", "2"]
 
 
-def test_a_full_disk_among_many_files_leaves_whole_files_and_no_litter(tmp_path, monkeypatch):
-    replace, left = os.replace, [3]
-
-    def full(source, target):
-        left[0] -= 1
-        if left[0] < 0:
-            raise OSError("disk full")
-        replace(source, target)
-
-    monkeypatch.setattr(os, "replace", full)
-    with pytest.raises(OSError, match="disk full"):
-        atomic.write_all({tmp_path / f"{number}": b"x" for number in range(8)})
-    assert sorted(path.name for path in tmp_path.iterdir()) == ["0", "1", "2"]
-
-
 def test_not_a_number_is_refused_before_the_file_is_touched(tmp_path):
     with pytest.raises(ValueError):
         atomic.write_json(tmp_path / "a.json", {"a": float("nan")})
