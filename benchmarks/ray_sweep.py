@@ -20,7 +20,7 @@ from benchmarks.comparison import Comparison, Context, Outcome, Pair, Target, Un
 from benchmarks.registry import entry
 from benchmarks.table import format_table
 from lifeos.errors import InputError
-from lifeos.lora.sample import PlannedImages, SampledImage, encode_png, planned_images
+from lifeos.lora.sample import BATCH_SIZE, PlannedImages, SampledImage, encode_png, planned_images
 from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 from lifeos.lora.store import ImageStore
 from lifeos.parameter_sweep.ray_engine import RayEngine
@@ -35,19 +35,22 @@ _NODE = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
 
 
 def stand_in(_: int) -> Draw:
-    """Return what waits, puts a PNG of 8x8 pixels, and notes each finished put in a file of its own."""
+    """Return what waits for each image, puts PNGs of 8x8 pixels a batch at a time, and notes each put in a file."""
     import numpy as np
 
     def draw(asked: PlannedImages, images: Sequence[SampledImage], store: ImageStore) -> None:
         notes = store.folder.parent / "puts"
         notes.mkdir(exist_ok=True)
-        for image in images:
-            time.sleep(SECONDS_AN_IMAGE)
-            pixels = np.full((8, 8, 3), image.request.seed % 256, np.uint8)
-            was_there = store.has(image.key)
-            store.put(image.key, encode_png(pixels), {"seed": image.request.seed})
-            if not was_there:
-                (notes / f"{image.key}.{uuid.uuid4().hex}").touch()
+        for start in range(0, len(images), BATCH_SIZE):
+            drawn = []
+            for image in images[start : start + BATCH_SIZE]:
+                time.sleep(SECONDS_AN_IMAGE)
+                pixels = np.full((8, 8, 3), image.request.seed % 256, np.uint8)
+                drawn.append((image.key, encode_png(pixels), {"seed": image.request.seed}))
+            new = [key for key, _, _ in drawn if not store.has(key)]
+            store.put_all(drawn)
+            for key in new:
+                (notes / f"{key}.{uuid.uuid4().hex}").touch()
 
     return draw
 

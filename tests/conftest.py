@@ -12,8 +12,8 @@ settings.load_profile("shared machine")
 
 TOGETHER = ("tests/demo/test_demo_good.py", "tests/demo/test_demo_release.py")
 """Files whose tests wait for what one of them makes: on two workers both would wait, and nobody run the others."""
-ON_ONE_CLUSTER = "tests/lifeos/parameter_sweep/test_ray_run.py"
-"""Its tests share a Ray of three nodes, in their order: two workers would start two."""
+ON_ONE_CLUSTER = ("tests/lifeos/parameter_sweep/test_ray_run.py", "tests/lifeos/parameter_sweep/test_ray_servers.py")
+"""The tests of each share a Ray of three nodes, in their order: two workers would start two."""
 
 
 @pytest.hookimpl(optionalhook=True)

@@ -214,8 +214,8 @@ def render_images(
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
             pixels = denoiser.render([image.request for image in batch])
-            for image, picture in zip(batch, pixels, strict=True):
-                store.put(image.key, encode_png(picture), image_facts(asked, image))
+            store.put_all([(image.key, encode_png(picture), image_facts(asked, image))
+                           for image, picture in zip(batch, pixels, strict=True)])  # fmt: skip
             done += len(batch)
             progress("sampling", done, total)
 

@@ -7,11 +7,11 @@ the two left an image that did not count.
 import json
 import re
 import zlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.atomic import write_bytes
+from evals.atomic import write_all
 from evals.content_hash import canonical_json, hash_bytes
 
 _KEY = re.compile(r"[0-9a-f]{64}")
@@ -69,9 +69,16 @@ class ImageStore:
             TypeError: a fact is of another type.
             OSError: the folder cannot be written.
         """
-        path = self.path_for(key)
-        write_bytes(path, _with_record(key, png, facts))
-        return path
+        self.put_all([(key, png, facts)])
+        return self.path_for(key)
+
+    def put_all(self, images: Sequence[tuple[str, bytes, Mapping[str, Any]]]) -> None:
+        """Store several images, each given as to ``put``; quicker than one by one, and all on the disk at its end.
+
+        Whoever looks meanwhile, or after a kill, sees each of them whole or not at all. Raises what ``put`` raises,
+        an error in what is given before anything is written.
+        """
+        write_all({self.path_for(key): _with_record(key, png, facts) for key, png, facts in images})
 
 
 def _with_record(key: str, png: bytes, facts: Mapping[str, Any]) -> bytes:

@@ -2,17 +2,13 @@
 
 import importlib.util
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from evals.content_hash import hash_json
-from lifeos.child import obtain
 from lifeos.errors import InputError
 from lifeos.lora.sample import BATCH_SIZE
-from lifeos.lora.store import ImageStore
-from lifeos.parameter_sweep.rendering import Rendering, RenderTask, planned_tasks
+from lifeos.parameter_sweep.rendering import Rendering, RenderTask, render_in_child
 from lifeos.progress import Progress
 
 REAL_DRAW = "lifeos.parameter_sweep.ray_node:draw_with_lora"
@@ -54,30 +50,5 @@ class RayEngine:
 
     def render(self, tasks: Sequence[RenderTask], artifacts: Path, progress: Progress) -> Rendering:
         """As ``RenderEngine.render``; a process of its own drives the cluster, and none is started for nothing."""
-        started, artifacts = time.monotonic(), Path(artifacts).resolve()
-        store = ImageStore(artifacts / "samples")
-        planned = planned_tasks(tasks, store)
-        keys = {image.key for task in planned for image in task.images}
-        asked = [
-            {"plan": task.plan.to_json(), "base": str(task.base.resolve()), "base_hash": task.base_hash,
-             "lora": None if task.lora is None else str(Path(task.lora).resolve()), "lora_hash": task.lora_hash}
-            for task in planned
-        ]  # fmt: skip
-        lacking = sorted(key for key in keys if not store.has(key))
-        progress("sampling", len(keys) - len(lacking), len(keys))
-        made = 0
-        if lacking:
-            request = {**self._options, "artifacts": str(artifacts), "tasks": asked, "lacking": lacking,
-                       "total": len(keys)}  # fmt: skip
-            folder = artifacts / "runs" / f"ray-{hash_json(sorted(keys))[:32]}"
-
-            def known() -> dict[str, Any] | None:
-                return {"made": 0} if all(store.has(key) for key in lacking) else None
-
-            made = obtain(folder, "lifeos.parameter_sweep.ray_run", request, None, known=known, progress=progress,
-                          grace_seconds=20.0)["made"]  # fmt: skip
-            unseen = [key for key in lacking if not store.has(key)]
-            if unseen:
-                raise InputError(f"{store.folder}: accepted {len(lacking)} images that the nodes drew, got "
-                                 f"{len(lacking) - len(unseen)}; next: the same command, or share it")  # fmt: skip
-        return Rendering(made, len(keys) - made, time.monotonic() - started)
+        return render_in_child(tasks, artifacts, progress, "lifeos.parameter_sweep.ray_run", self._options,
+                               grace_seconds=20.0)  # fmt: skip

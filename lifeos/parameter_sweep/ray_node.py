@@ -12,10 +12,12 @@ from typing import Any, Protocol
 from evals.atomic import write_text
 from evals.content_hash import hash_file, hash_folder, hash_json
 from lifeos.errors import InputError
+from lifeos.lora.backends.image_server import DIFFUSERS
 from lifeos.lora.families import base_hash
 from lifeos.lora.sample import PlannedImages, SampledImage, render_images
 from lifeos.lora.sample_plan import ImageRequest, SamplePlan
 from lifeos.lora.store import ImageStore
+from lifeos.progress import silent
 from lifeos.settings import project_root
 
 TOKEN = "token"  # noqa: S105 - a file's name
@@ -140,7 +142,7 @@ class ShardActor:
         Returns:
             ``made``: how many this call drew; ``error``: None, or in one line why the run cannot go on.
         """
-        before = self._store.put_count
+        self._store.keys_put.clear()
         try:
             if self._draw is None:
                 from lifeos.child import OFFLINE
@@ -151,35 +153,44 @@ class ShardActor:
             if lacking := asked.lacking(self._store):
                 self._draw(asked, lacking, self._store)
         except InputError as error:
-            return {"made": self._store.put_count - before, "error": str(error)}
+            return self._answer(requests, str(error))
         except Exception as error:
             write_text(self._log, traceback.format_exc())
             line = " ".join(f"{type(error).__name__}: {error}".split())[:400]
-            return {"made": self._store.put_count - before, "error": f"{line}; next: read {self._log}"}
-        return {"made": self._store.put_count - before, "error": None}
+            return self._answer(requests, f"{line}; next: read {self._log}")
+        return self._answer(requests, None)
+
+    def _answer(self, requests: Sequence[tuple[str, ImageRequest]], error: str | None) -> dict[str, Any]:
+        # Images that were drawn to see whether a server tells the truth were not asked for.
+        return {"made": len(self._store.keys_put.intersection(key for key, _ in requests)), "error": error}
 
 
 class StoreOnce(ImageStore):
-    """An image store that leaves an image as it is when another machine was quicker; counts what it put."""
+    """An image store that leaves an image as it is when another machine was quicker; ``keys_put`` are its own."""
 
-    put_count = 0
+    def __init__(self, folder: Path) -> None:
+        """As ``ImageStore``; nothing is put yet."""
+        super().__init__(folder)
+        self.keys_put: set[str] = set()
 
-    def put(self, key: str, png: bytes, facts: Mapping[str, Any]) -> Path:
-        """As ``ImageStore.put``, but nothing is written where the image is there and whole."""
-        if self.has(key):
-            return self.path_for(key)
-        path = super().put(key, png, facts)
-        self.put_count += 1
-        return path
+    def put_all(self, images: Sequence[tuple[str, bytes, Mapping[str, Any]]]) -> None:
+        """As ``ImageStore.put_all``, but nothing is written where an image is there and whole."""
+        lacking = [image for image in images if not self.has(image[0])]
+        super().put_all(lacking)
+        self.keys_put.update(key for key, _, _ in lacking)
 
 
 def draw_with_lora(threads: int) -> Draw:
-    """Return what draws images for real; it keeps the base, and the LoRA last used, in memory."""
+    """Return what draws images for real; it keeps the base, and the LoRA last used, or what a server showed of them."""
+    from lifeos.lora.backends.drawing import HeldServer, draw_on_server
     from lifeos.lora.held_base import HeldBase
 
-    held = HeldBase()
+    held, server = HeldBase(), HeldServer(threads)
 
     def draw(asked: PlannedImages, images: Sequence[SampledImage], store: ImageStore) -> None:
+        if asked.plan.backend != DIFFUSERS:
+            draw_on_server(asked, images, store, silent, server)
+            return
         render_images(asked, images, store, batch_size=len(images), threads=threads, denoiser_of=held.denoiser)
 
     return draw

@@ -1,11 +1,15 @@
 """What a sweep asks of whoever draws its images, be it this process or a cluster; no torch."""
 
-from collections.abc import Sequence
+import time
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
+from evals.content_hash import hash_json
+from lifeos.child import obtain
+from lifeos.errors import InputError
 from lifeos.lora.sample_plan import SamplePlan
 from lifeos.progress import Progress
 
@@ -72,3 +76,49 @@ class RenderEngine(Protocol):
                 drawn until then stay.
         """
         ...
+
+
+def render_in_child(
+    tasks: Sequence[RenderTask], artifacts: Path, progress: Progress, module: str, options: Mapping[str, Any], *,
+    grace_seconds: float = 0.0,
+) -> Rendering:  # fmt: skip
+    """Do what ``RenderEngine.render`` asks in one child for all tasks; none is started where every image is there.
+
+    Args:
+        tasks, artifacts, progress: as for ``RenderEngine.render``.
+        module: the child; gets ``options``, ``tasks``, keys ``lacking`` and ``total``; says how many it ``made``.
+        options: JSON of the engine's own.
+        grace_seconds: see ``obtain``.
+
+    Raises:
+        InputError: as ``RenderEngine.render``, or the store lacks an image that was said to be drawn.
+    """
+    from lifeos.lora.store import ImageStore
+
+    started, artifacts = time.monotonic(), Path(artifacts).resolve()
+    store = ImageStore(artifacts / "samples")
+    planned = planned_tasks(tasks, store)
+    keys = {image.key for task in planned for image in task.images}
+    asked = [
+        {"plan": task.plan.to_json(), "base": str(task.base.resolve()), "base_hash": task.base_hash,
+         "lora": None if task.lora is None else str(Path(task.lora).resolve()), "lora_hash": task.lora_hash}
+        for task in planned
+    ]  # fmt: skip
+    lacking = sorted(key for key in keys if not store.has(key))
+    progress("sampling", len(keys) - len(lacking), len(keys))
+    made = 0
+    if lacking:
+        request = {**options, "artifacts": str(artifacts), "tasks": asked, "lacking": lacking, "total": len(keys)}
+        folder = artifacts / "runs" / f"{module.rpartition('.')[2].partition('_')[0]}-{hash_json(sorted(keys))[:32]}"
+
+        def known() -> dict[str, Any] | None:
+            return {"made": 0} if all(store.has(key) for key in lacking) else None
+
+        answer = obtain(folder, module, request, None, known=known, progress=progress, grace_seconds=grace_seconds)
+        made = answer["made"]
+        unseen = [key for key in lacking if not store.has(key)]
+        if unseen:
+            raise InputError(f"{store.folder}: accepted {len(lacking)} images that were drawn, got "
+                             f"{len(lacking) - len(unseen)}; next: the same command, or share it with every node")
+    progress("sampling", len(keys), len(keys))
+    return Rendering(made, len(keys) - made, time.monotonic() - started)

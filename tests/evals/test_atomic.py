@@ -38,6 +38,23 @@ def test_content_is_synced_before_the_name_points_to_it(tmp_path, monkeypatch):
     assert order[:2] == ["sync", "replace"]
 
 
+def test_of_many_files_each_is_synced_before_a_name_and_each_folder_once_behind_the_last(tmp_path, monkeypatch):
+    order, paths = [], [tmp_path / f"{number % 3}" / f"{number}" for number in range(70)]
+    synced, replace, sync_folder = os.fsync, os.replace, atomic.sync_folder
+    monkeypatch.setattr(os, "fsync", lambda fd: (order.append(os.stat(fd).st_ino), synced(fd))[1])
+    monkeypatch.setattr(os, "replace", lambda a, b: (order.append(("name", os.stat(a).st_ino)), replace(a, b))[1])
+    monkeypatch.setattr(atomic, "sync_folder", lambda path: (order.append(path.name), sync_folder(path))[1])
+    atomic.write_all({path: path.name.encode() for path in paths})
+    assert [path.read_bytes() for path in paths] == [path.name.encode() for path in paths]
+    for path in paths:
+        inode = path.stat().st_ino
+        named = order.index(("name", inode))
+        assert order.index(inode) < named
+        assert path.parent.name in order[named:]
+    # 64 files are open at once, so the folders come twice.
+    assert sorted(name for name in order if isinstance(name, str)) == ["0", "0", "1", "1", "2", "2"]
+
+
 def test_not_a_number_is_refused_before_the_file_is_touched(tmp_path):
     with pytest.raises(ValueError):
         atomic.write_json(tmp_path / "a.json", {"a": float("nan")})

@@ -115,6 +115,17 @@ def require_shown(hashes: Evidence, answers: Evidence | None, base: Path, lora: 
                 "neither: not evaluated", "sampling_known_answer = \"always\" in lifeos.toml")  # fmt: skip
 
 
+def require_unchanged(again: Served, shown: Pixels, address: str) -> None:
+    """Refuse a server whose image is no longer the one that it showed its models with.
+
+    Raises:
+        InputError: a pixel differs.
+    """
+    if not np.array_equal(again.pixels, shown):
+        _refuse(address, "the image that it showed its models with, for the same request", "another one",
+                "leave its models and settings alone during a run, then the same command again")  # fmt: skip
+
+
 def mean_difference(one: Pixels, other: Pixels) -> float:
     """Return the mean absolute difference of all channels of two images of one size, of 255."""
     return float(np.abs(one.astype(np.int16) - other.astype(np.int16)).mean())

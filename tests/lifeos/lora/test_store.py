@@ -98,6 +98,21 @@ def test_a_kill_while_a_damaged_image_is_made_again_leaves_it_damaged_or_whole(t
     assert seen == {False, True}
 
 
+def test_a_kill_among_several_images_leaves_each_whole_or_not_there(tmp_path, monkeypatch):
+    folders, seen = (tmp_path / f"samples {number}" for number in itertools.count()), set()
+    images = [(key, png(seed), FACTS) for seed, key in enumerate((KEY, OTHER_KEY, KEY[:-1] + "0"))]
+    for store in kills(monkeypatch, lambda: ImageStore(next(folders)), lambda store: store.put_all(images)):
+        lie_there = [store.path_for(key).exists() for key, _, _ in images]
+        assert [store.has(key) for key, _, _ in images] == lie_there
+        seen.add(sum(lie_there))
+        store.put_all(images)
+        assert all(store.has(key) for key, _, _ in images)
+    assert seen == {0, 1, 2, 3}
+    with pytest.raises(ValueError, match="PNG"):
+        ImageStore(tmp_path / "none").put_all([*images, (KEY, b"", {})])
+    assert not (tmp_path / "none").exists()
+
+
 def test_a_full_disk_is_an_error_and_leaves_what_was_there(tmp_path, monkeypatch):
     store = ImageStore(tmp_path)
     path = store.put(KEY, png(), FACTS)

@@ -1,5 +1,8 @@
 import json
+import os
+import time
 
+import psutil
 import pytest
 
 from evals.content_hash import hash_file
@@ -39,6 +42,25 @@ class DrawnHere:
                 self.drawn.append(key)
                 made += 1
         return Rendering(made, reused, 0.5)
+
+
+@pytest.fixture(scope="module")
+def three_nodes():
+    """A Ray of a head and two nodes more on this machine, of one CPU each; nothing of it is left behind."""
+    os.environ["RAY_USAGE_STATS_ENABLED"] = "0"
+    from ray.cluster_utils import Cluster
+
+    node = {"num_cpus": 1, "object_store_memory": 80 * 2**20}
+    before = {process.pid for process in psutil.Process().children(recursive=True)}
+    made = Cluster(initialize_head=True, head_node_args={**node, "include_dashboard": False})
+    made.add_node(**node)
+    made.add_node(**node)
+    yield made
+    made.shutdown()
+    deadline = time.monotonic() + 10
+    while left := [process for process in psutil.Process().children(recursive=True) if process.pid not in before]:
+        assert time.monotonic() < deadline, left
+        time.sleep(0.1)
 
 
 @pytest.fixture(scope="session")

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from lifeos.errors import InputError
 from lifeos.lora.store import ImageStore
+from lifeos.parameter_sweep.ray_node import draw_with_lora
 
 
 def png_of(seed):
@@ -91,8 +92,6 @@ def _logging(seconds, die=None):
 
 
 def _put_all(asked, images, store, seconds, die=None):
-    log = store.folder.parent / "puts"
-    log.mkdir(exist_ok=True)
     for image in images:
         if die is not None and image.request.seed == 7 and die(store):
             os._exit(1)
@@ -100,7 +99,13 @@ def _put_all(asked, images, store, seconds, die=None):
         was_there = ImageStore.has(store, image.key)
         store.put(image.key, png_of(image.request.seed), {"seed": image.request.seed})
         if not was_there:
-            (log / f"{image.key}.{uuid.uuid4().hex}").touch()
+            _log(store, image.key)
+
+
+def _log(store, key):
+    log = store.folder.parent / "puts"
+    log.mkdir(exist_ok=True)
+    (log / f"{key}.{uuid.uuid4().hex}").touch()
 
 
 def _first(store, name):
@@ -109,3 +114,16 @@ def _first(store, name):
     except FileExistsError:
         return False
     return True
+
+
+def for_real_and_logged(threads):
+    """What draws for real; every image that is written is logged."""
+    draw, put_all = draw_with_lora(threads), ImageStore.put_all
+
+    def logged(store, images):
+        put_all(store, images)
+        for key, _, _ in images:
+            _log(store, key)
+
+    ImageStore.put_all = logged
+    return draw

@@ -4,6 +4,7 @@ import base64
 import contextlib
 import functools
 import hashlib
+import itertools
 import json
 import threading
 import time
@@ -107,6 +108,7 @@ class ComfyUILoopback(Loopback):
     def __init__(self, *args, **lies):
         super().__init__(*args, **lies)
         self.runs, self.files, self.cache = {}, {}, {}
+        self.numbers = itertools.count()  # several may ask at once
 
     def answer(self, path, query, body):
         if path == "/system_stats":
@@ -136,7 +138,7 @@ class ComfyUILoopback(Loopback):
         if unknown:
             return 400, {"error": {"type": "prompt_outputs_failed_validation", "message": "Prompt outputs failed "
                                    "validation", "details": ""}, "node_errors": {"lora": {}}}  # fmt: skip
-        number = f"run-{len(self.runs)}"
+        number = f"run-{next(self.numbers)}"
         if "forgets" in self.lies:
             return 200, {"prompt_id": number, "number": 1, "node_errors": {}}
         key = json.dumps({**graph, "sampler": {**sampler, "denoise": 1.0}} if "cache" in self.lies else graph)

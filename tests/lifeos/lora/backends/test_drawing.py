@@ -9,7 +9,7 @@ from PIL import Image
 
 from lifeos.errors import InputError
 from lifeos.lora.backends import drawing
-from lifeos.lora.sample import missing_images, sample_plan
+from lifeos.lora.sample import missing_images, planned_images, sample_plan
 from lifeos.lora.store import ImageStore
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -101,6 +101,56 @@ def test_a_wrong_lora_behind_the_right_name_and_hash_is_found_by_the_known_answe
     lies = {"other_lora": make_lora("b.safetensors", seed=4)} if lie == "other_lora" else {"strength": 0.5}
     plan = make_plan(serve(kind, **lies), kind)
     refused(plan, converted, lora, tmp_path, r"accepted the LoRA's image within [\d.]+ of 255")
+
+
+def one_a_call(server, plan, base, lora, folder):
+    """Draw the images of a plan in as many calls, then one of another plan; gives what each call cost."""
+    store, held = ImageStore(folder), drawing.HeldServer(threads=1)
+    for each in (plan, replace(plan, guidance=2.0)):
+        asked = planned_images(each, base, lora, store)
+        for image in asked.images if each is plan else asked.images[:1]:
+            before = server.drawn
+            drawing.draw_on_server(asked, [image], store, lambda *_: None, held)
+            yield server.drawn - before
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_server_shows_its_models_once_for_a_plan_and_one_image_a_call_from_then_on(
+    serve, make_plan, converted, lora, tmp_path, kind
+):
+    server = serve(kind)
+    plan = make_plan(server, kind, strength=0.8)
+    # Drawn twice, bare, at strength 0 and 1; then one and the image itself; another plan is shown anew.
+    assert list(one_a_call(server, plan, converted, lora, tmp_path / "held")) == [5, 2, 2, 2, 5]
+    plainly = sample_plan(plan, converted, lora, ImageStore(tmp_path / "plain"), threads=1)
+    store = ImageStore(tmp_path / "held")
+    assert all(store.path_for(image.key).read_bytes() == image.path.read_bytes() for image in plainly.images)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("lie", ["other_base", "other_lora", "no_lora", "strength", "noise"])
+def test_a_server_that_changes_after_it_was_believed_is_found_at_the_next_call(
+    serve, make_plan, make_lora, converted, another, lora, tmp_path, kind, lie
+):
+    # No call after the first compares with an image drawn here, and a hash is told of what is not there any more.
+    server = serve(kind)
+    calls = one_a_call(server, make_plan(server, kind, strength=0.8), converted, lora, tmp_path)
+    assert next(calls) == 5
+    server.lies[lie] = {"other_base": another, "other_lora": make_lora("b.safetensors", seed=4)}.get(lie, 0.9)
+    with pytest.raises(InputError, match=r"accepted the image that it showed its models with, .*; next: leave"):
+        next(calls)
+    assert len([*tmp_path.rglob("*.png")]) == 3  # one asked for, two drawn here
+
+
+def test_a_hash_that_is_not_told_any_more_is_not_taken_as_told(
+    serve, make_plan, converted, lora, tmp_path, large_base
+):
+    server = serve("a1111")
+    calls = one_a_call(server, make_plan(server, "a1111"), converted, lora, tmp_path)
+    next(calls)
+    server.lies["lora_hash"] = None
+    with pytest.raises(InputError, match=r"shown to be the server's LoRA, .*not evaluated"):
+        next(calls)
 
 
 def test_without_a_known_answer_equal_hashes_are_believed(
