@@ -113,6 +113,7 @@ def test_a_sweep_that_is_interrupted_amid_a_training_trains_nothing_twice(asked,
     # Once more: nothing is done, and nothing said a second time in the history.
     assert main(asked) == 1
     again = json.loads(capsys.readouterr().out)
-    assert again == {**told, "recorded": False, "training": {**told["training"], "recorded": False}}
+    training = {**told["training"], "recorded": False}
+    assert again == {**told, "seconds": again["seconds"], "recorded": False, "training": training}
     assert history.read(rows) == [search, grid]
     assert runs_of(artifacts) == trained
