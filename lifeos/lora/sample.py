@@ -161,11 +161,14 @@ def new_denoiser(
         load: returns the components of the base, which are changed in place; None: loaded from its folder.
 
     Raises:
-        InputError: base, LoRA, prompt, sampler or size cannot be used.
+        InputError: the plan's device is not here, or base, LoRA, prompt, sampler or size cannot be used.
     """
     from lifeos.lora.denoise import Denoiser, fuse_lora, load_for
     from lifeos.lora.lora_file import read_lora
+    from lifeos.lora.placement import clear_device, require_device
 
+    require_device(asked.plan.device)
+    clear_device(asked.plan.device)
     plan, family = asked.plan, get_family(asked.plan.family)
     modules = {}
     if asked.lora is not None and plan.strength != 0.0:

@@ -1,6 +1,7 @@
 """What is refused where it cannot run, and that everything asked of a device is asked in one place."""
 
 import re
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -8,6 +9,9 @@ import pytest
 from lifeos.errors import InputError
 from lifeos.lora.placement import Placement, compiling, place
 from lifeos.lora.recipe import Recipe
+from lifeos.lora.sample import named_images, render_images
+from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
+from lifeos.lora.store import ImageStore
 from lifeos.lora.train import train_lora
 
 pytestmark = pytest.mark.filterwarnings("ignore")
@@ -24,6 +28,21 @@ def test_a_gpu_that_is_not_there_is_told_before_anything_is_loaded(recipe, tmp_p
         train_lora(asked, tmp_path / "x.safetensors", tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not list((tmp_path / "run").iterdir())
+
+
+def test_sampling_on_a_gpu_that_is_not_there_is_told_before_anything_is_loaded(tmp_path, monkeypatch):
+    import torch
+
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    plan = SamplePlan((PlannedPrompt("B01", "a"),), (0,), "ddim", 1, 1.0, 32, 32, device="cuda")
+    lacking, store = tmp_path / "no base", ImageStore(tmp_path / "samples")
+    asked = named_images(plan, lacking, None, store, "b" * 64, None)
+    said = r'got none with torch .* or device = "cpu" in \[sampler\] of persona.toml$'
+    with pytest.raises(InputError, match=said) as caught:
+        render_images(asked, asked.images, store)
+    assert "\n" not in str(caught.value)
+    with pytest.raises(InputError, match="no base"):  # on a processor it gets as far as that
+        render_images(replace(asked, plan=replace(plan, device="cpu")), asked.images, store)
 
 
 def test_a_processor_loads_float32_and_a_gpu_what_it_computes_in(recipe):
