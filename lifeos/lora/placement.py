@@ -4,7 +4,7 @@ Everything random is drawn from CPU generators and brought over, so that noise i
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -46,6 +46,15 @@ class Placement:
         # A copy that blocks waits until the GPU has done all it was asked; these few are staged before ``to`` returns.
         return {name: None if each is None else each.to(self.device, non_blocking=True)
                 for name, each in values.items()}  # fmt: skip
+
+    def norm(self, tensors: Sequence[Any]) -> Any:
+        """Return the Euclidean norm of all tensors together, float64 without dimensions, on the device."""
+        import torch
+
+        if self.device == "cuda":
+            # Few kernels for all of them.
+            return torch.nn.utils.get_total_norm([each.float() for each in tensors]).double()
+        return torch.stack([each.float().square().sum() for each in tensors]).double().sum().sqrt()
 
     def release(self) -> None:
         """Give the GPU back what nothing holds any more."""

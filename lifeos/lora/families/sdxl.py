@@ -29,6 +29,7 @@ class Components:
     tokenizer_2: Any
     scheduler_config: dict[str, Any]
     zero_empty: bool
+    noise_scheduler: Any = None
 
 
 class StableDiffusionXL(StableDiffusion):
@@ -112,7 +113,8 @@ class StableDiffusionXL(StableDiffusion):
 
         reduction = image_reduction(dict(components.vae.config))
         height, width = noisy.shape[2] * reduction, noisy.shape[3] * reduction
-        sizes = torch.tensor([[height, width, 0, 0, height, width]], device=noisy.device, dtype=text["pooled"].dtype)
+        sizes = torch.tensor([[height, width, 0, 0, height, width]], dtype=text["pooled"].dtype)
+        sizes = sizes.to(noisy.device, non_blocking=True)  # else each call would wait for the one before
         added = {"text_embeds": text["pooled"], "time_ids": sizes.expand(len(noisy), -1)}
         return components.unet(noisy, timesteps, encoder_hidden_states=text["states"], added_cond_kwargs=added,
                                return_dict=False)[0]
