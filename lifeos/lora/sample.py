@@ -200,19 +200,21 @@ def render_images(
         denoiser_of: returns what draws them; default: the base is loaded for this call alone.
 
     Raises:
-        InputError: base, LoRA, prompt, sampler or size cannot be used, pixels are not finite, or an image server fails.
+        InputError: base, LoRA, prompt, sampler or size cannot be used, pixels are not finite, memory runs out, or an
+            image server fails.
     """
     if asked.plan.backend != DIFFUSERS:
         from lifeos.lora.backends.drawing import draw_on_server
 
         draw_on_server(asked, list(images), store, progress)
         return
+    from lifeos.lora.shortages import sampling_memory_told
     from lifeos.lora.train import limited_threads
 
     total = len({image.key for image in asked.images})
     done = total - len(images)
     progress("sampling", done, total)
-    with limited_threads(threads or available_cores()):
+    with limited_threads(threads or available_cores()), sampling_memory_told(asked.plan):
         denoiser = denoiser_of(asked, [image.request for image in images])
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]

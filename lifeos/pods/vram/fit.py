@@ -247,7 +247,8 @@ def out_of_memory_advice(
         return predict_part(question(architecture, changed, gpu), "training", gpu, artifacts).reserved_bytes
 
     changes = changes_that_fit(recipe, limit, reserved)
-    return [change_line(change) for change in changes] or ["no change of the recipe that is known here makes it fit"]
+    lines = [change_line(change) for change in changes] or ["no change of the recipe that is known here makes it fit"]
+    return lines + (["looks that the GPU draws are not counted"] if recipe.sample_every is not None else [])
 
 
 def _smallest(
