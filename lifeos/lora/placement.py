@@ -43,9 +43,8 @@ class Placement:
 
     def bring(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return tensors on the device; what is None stays so."""
-        # A copy that blocks waits until the GPU has done all it was asked; these few are staged before ``to`` returns.
-        return {name: None if each is None else each.to(self.device, non_blocking=True)
-                for name, each in values.items()}  # fmt: skip
+        # Copies that wait: what CUDA does with memory that is not pinned, and freed meanwhile, is not promised.
+        return {name: None if each is None else each.to(self.device) for name, each in values.items()}
 
     def norm(self, tensors: Sequence[Any]) -> Any:
         """Return the Euclidean norm of all tensors together, float64 without dimensions, on the device."""

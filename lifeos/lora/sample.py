@@ -240,7 +240,8 @@ def image_facts(asked: PlannedImages, image: SampledImage) -> dict[str, Any]:
     return {"base": asked.base_hash, "lora": asked.lora_hash, "strength": request.strength,
             "prompt": request.prompt.text, "seed": request.seed, "sampler": plan.sampler, "steps": plan.steps,
             "guidance": plan.guidance, "width": plan.width, "height": plan.height, "dtype": plan.dtype,
-            "vae_dtype": plan.vae_dtype, "vae_tiling": plan.vae_tiling}
+            "vae_dtype": plan.vae_dtype, "vae_tiling": plan.vae_tiling,
+            **({} if plan.device == "cpu" else {"device": plan.device})}  # fmt: skip
 
 
 def _through_base(images: Sequence[npt.NDArray[np.uint8]], base: Path, family: str, threads: int) -> tuple[Any, Any]:
