@@ -4,7 +4,7 @@ import contextlib
 import json
 import math
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -302,25 +302,14 @@ def _step(run: _Run, step: int) -> LogEntry:
     # Fetched together and last: each number that is asked for earlier lets a GPU run out of work.
     numbers = torch.stack([each.double() for each in (*losses, gradient_norm, weight_norm)]).cpu()
     *means, of_gradient, of_weights = (float(each) for each in numbers)
-    _require_finite(means, recipe, step)
     return LogEntry(step + 1, sum(means) / len(means), optimizer.param_groups[0]["lr"], of_gradient, of_weights,
                     prodigy_d(optimizer), time.monotonic() - started)
-
-
-def _require_finite(losses: Sequence[float], recipe: Recipe, step: int) -> None:
-    bad = next((loss for loss in losses if not math.isfinite(loss)), None)
-    if bad is not None:
-        raise InputError(f"training: accepted a finite loss, got {bad} {_place(step, recipe)}; next: lower "
-                         "optimizer.learning_rate or use dtype = \"float32\" in the recipe")
-
-
-def _place(step: int, recipe: Recipe) -> str:
-    return f"at step {step + 1} of {recipe.steps} (known failure loss-nan-run-completes)"
 
 
 def _gradients(run: _Run, step: int) -> list[Any]:
     """Leave the mean gradient of a step's batches on the parameters; returns the batches' losses, on the device."""
     recipe, scale = run.inputs.recipe, run.loss_scale
+    place_in_run = f"at step {step + 1} of {recipe.steps} (known failure loss-nan-run-completes)"
     while True:
         losses = []
         for batch in range(step * recipe.gradient_accumulation, (step + 1) * recipe.gradient_accumulation):
@@ -330,13 +319,16 @@ def _gradients(run: _Run, step: int) -> list[Any]:
             (loss if scale is None else loss * scale.factor).backward()
         if scale is None:
             return losses
-        # Before the scale is blamed for it.
-        _require_finite([float(loss) for loss in losses], recipe, step)
+        bad = next((loss for loss in map(float, losses) if not math.isfinite(loss)), None)
+        if bad is not None:
+            # No smaller scale would mend it. Without one ``require_healthy`` finds it after the step.
+            raise InputError(f"training: accepted a finite loss, got {bad} {place_in_run}; next: lower "
+                             "optimizer.learning_rate or use dtype = \"float32\" in the recipe")
         if scale.restore(run.parameters.values()):
             return losses
         if scale.factor < 1.0:
             raise InputError(f"training: accepted gradients that float16 holds, got an overflow without any loss scale "
-                             f"{_place(step, recipe)}; next: dtype = \"bfloat16\" or \"float32\" in the recipe")
+                             f"{place_in_run}; next: dtype = \"bfloat16\" or \"float32\" in the recipe")
         # Every draw is a function of the step, so the same step is computed again.
         run.optimizer.zero_grad(set_to_none=True)
 

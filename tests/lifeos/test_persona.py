@@ -113,7 +113,8 @@ def test_who_draws_comes_from_the_persona_and_where_from_the_settings(folder, tm
         load_persona(edited(folder, tmp_path, "persona.toml", "steps = 2", 'steps = 2\nbackend = "magic"'))
 
 
-def test_where_images_are_drawn_reaches_every_plan_and_the_calibration(folder, tmp_path):
+def test_where_images_are_drawn_reaches_every_plan_and_the_calibration(folder, tmp_path, monkeypatch):
+    from lifeos import strangers
     from lifeos.base_images import base_plan, class_plan
     from lifeos.release_inputs import release_domain, release_plan
 
@@ -121,6 +122,11 @@ def test_where_images_are_drawn_reaches_every_plan_and_the_calibration(folder, t
     persona = load_persona(edited(folder, tmp_path, "persona.toml", "steps = 2", text))
     makers = (release_plan, base_plan, class_plan)
     assert [(make(usual).device, make(persona).device) for make in makers] == [("cpu", "cuda")] * 3
+    drawn = []
+    monkeypatch.setattr("lifeos.lora.sample_once.sample_once", lambda plan, *_: drawn.append(plan) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        strangers._sample(persona, tmp_path, None, 4, lambda *_: None)
+    assert drawn[0].device == "cuda"
     before = release_domain(usual, "b", (64, 64))
     assert release_domain(persona, "b", (64, 64)) == {**before, "device": "cuda"}
     for wrong in ('device = "gpu"', 'device = "cuda"\nbackend = "comfyui"'):
