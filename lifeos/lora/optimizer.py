@@ -42,8 +42,9 @@ def parameter_groups(
 def build_optimizer(settings: OptimizerSettings, parameters: list[Any], device: str = "cpu") -> Any:
     """Return a torch optimizer over parameters, or over groups of them.
 
-    On a processor each parameter takes its step after the other, on ``cuda`` all together: PyTorch's fused AdamW, which
-    needs no memory beside the state, and a Prodigy that asks the GPU once a step.
+    On a processor each parameter takes its step after the other, on ``cuda`` all together: PyTorch's AdamW with
+    ``fused``, not ``foreach``, which takes as much memory as the parameters besides (``torch.optim.AdamW``), and a
+    Prodigy that asks the GPU once a step.
 
     Args:
         settings: of the optimizer.

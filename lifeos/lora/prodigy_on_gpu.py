@@ -1,7 +1,7 @@
-"""Prodigy whose step asks a GPU once: prodigyopt's own asks twice for each parameter, and waits each time.
+"""Prodigy whose step asks a GPU once: that of prodigyopt 1.1.2 asks twice for each parameter, and waits each time.
 
-The estimate of the step size is a quotient of two sums over all parameters (Mishchenko and Defazio, arXiv 2306.06101,
-algorithm 4). Only the sums are needed as numbers, so they are added up where they are and fetched together.
+The estimate of the step size is a quotient of two sums over all parameters (Mishchenko and Defazio, arXiv 2306.06101).
+Only the sums are needed as numbers, so they are added up where they are and fetched together.
 """
 
 import math
