@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 from evals.adherence_eval import METRICS as ADHERENCE
 from lifeos.errors import InputError
 from lifeos.measure import Measurements, image_rows, images_of_result
-from lifeos.processor import resolve_dtype
 from lifeos.progress import Progress
 
 if TYPE_CHECKING:
@@ -160,7 +159,7 @@ def _plan(persona: "Persona", prompts: Sequence["Prompt"], seeds: int) -> "Sampl
         seeds=tuple(range(FIRST_SEED, FIRST_SEED + seeds)),
         sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
         width=persona.sampler.width, height=persona.sampler.height,
-        dtype=resolve_dtype(persona.sampler.dtype), family=persona.family, **persona.sampler.decoding(),
+        family=persona.family, **persona.sampler.computing(),
         backend=persona.sampler.backend, server=persona.image_server,
     )  # fmt: skip
 

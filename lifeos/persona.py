@@ -10,7 +10,7 @@ from lifeos.errors import InputError
 from lifeos.lora.backends.image_server import ImageServer
 from lifeos.lora.families.base_location import locate_base
 from lifeos.lora.sample_plan import BATCH_SIZE, VaeDtype
-from lifeos.processor import ComputeDtype
+from lifeos.processor import ComputeDtype, resolve_dtype
 from lifeos.settings import Settings, load_project, project_root, read_toml, validation_line
 
 PERSONA_FILE = "persona.toml"
@@ -49,7 +49,8 @@ class Sampler(_Strict):
     """How an image is rendered: sampler, steps, guidance scale, size in pixels, arithmetic, factor on the LoRA.
 
     ``backend`` is who draws it; ``server`` says how the other backends than diffusers name the models.
-    ``vae_dtype``, ``vae_tiling``, ``vae_slicing`` and ``batch`` are those of ``lora.sample_plan.SamplePlan``.
+    ``device``, ``vae_dtype``, ``vae_tiling``, ``vae_slicing`` and ``batch`` are those of
+    ``lora.sample_plan.SamplePlan``.
     """
 
     name: _Text
@@ -58,6 +59,7 @@ class Sampler(_Strict):
     width: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     height: Annotated[int, Field(ge=64, le=4096, multiple_of=8)]
     dtype: ComputeDtype = "float32"
+    device: Literal["cpu", "cuda"] = "cpu"
     strength: Annotated[float, Field(gt=0, le=4, allow_inf_nan=False)] = 1.0
     backend: Literal["diffusers", "comfyui", "a1111"] = "diffusers"
     server: ServerModels = ServerModels()
@@ -66,10 +68,16 @@ class Sampler(_Strict):
     vae_slicing: Annotated[bool, Field(strict=True)] = False
     batch: Annotated[int, Field(ge=1, le=1024, strict=True)] = BATCH_SIZE
 
-    def decoding(self) -> dict[str, Any]:
-        """Return those fields of a ``SamplePlan`` that say how images are decoded and how many are drawn at once."""
-        return {"vae_dtype": self.vae_dtype, "vae_tiling": self.vae_tiling, "vae_slicing": self.vae_slicing,
-                "batch": self.batch}
+    def computing(self) -> dict[str, Any]:
+        """Return those fields of a ``SamplePlan`` that say where and in which arithmetic, and how many at once."""
+        return {"dtype": resolve_dtype(self.dtype, self.device), "device": self.device, "vae_dtype": self.vae_dtype,
+                "vae_tiling": self.vae_tiling, "vae_slicing": self.vae_slicing, "batch": self.batch}
+
+    @model_validator(mode="after")
+    def _server_has_its_own_device(self) -> "Sampler":
+        if self.backend != "diffusers" and self.device == "cuda":
+            raise ValueError(f"device is for diffusers, and {self.backend} draws where it was started; drop device")
+        return self
 
 
 class Seeds(_Strict):

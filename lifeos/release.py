@@ -93,12 +93,16 @@ def walk(request: dict[str, Any], folder: Path) -> dict[str, Any]:
     """
     from evals.judge import statistics
     from evals.policy import load_policy
+    from lifeos.lora.placement import require_device
     from lifeos.persona import load_persona
 
     engine, artifacts = load_engine(request["engine"]), Path(request["artifacts"])
     persona = load_persona(Path(request["persona"]), Path(request["root"]))
     clock, progress = _Clock(), progress_writer(request["progress"])
     began = _begin(folder, request, persona, engine)
+    if began["lora_missing"] or began["images_missing"]:
+        # Now, and not when hours of training have led to the first image.
+        require_device(persona.sampler.device)
     with clock.step("train"):
         lora, trained = train_step(request, engine, progress)
     with clock.step("weights"):

@@ -12,7 +12,6 @@ from evals.content_hash import hash_file, hash_folder, hash_json
 from lifeos.errors import InputError
 from lifeos.inputs import Inputs, champion_file
 from lifeos.persona import Persona, load_persona
-from lifeos.processor import resolve_dtype
 from lifeos.settings import project_root
 
 # Packages whose version may move a pixel or a number.
@@ -131,11 +130,10 @@ def release_plan(
         width=persona.sampler.width,
         height=persona.sampler.height,
         strength=persona.sampler.strength if strength is None else strength,
-        dtype=resolve_dtype(persona.sampler.dtype),
         family=persona.family,
         backend=persona.sampler.backend,
         server=persona.image_server,
-        **persona.sampler.decoding(),
+        **persona.sampler.computing(),
     )
 
 
@@ -151,6 +149,7 @@ def release_domain(persona: Persona, base: str, size: Sequence[int]) -> dict[str
     # Left out where they are as usual: a calibration made before there was a choice holds on.
     unusual: dict[str, Any] = {} if drawn.vae_dtype == "float32" else {"vae_dtype": drawn.vae_dtype}
     unusual |= {"vae_tiling": True} if drawn.vae_tiling else {}
+    unusual |= {} if drawn.device == "cpu" else {"device": drawn.device}
     return {
         "base": base,
         "width": int(size[0]),

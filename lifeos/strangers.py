@@ -20,7 +20,6 @@ from lifeos.errors import InputError
 from lifeos.lora.dataset import image_files
 from lifeos.lora.dataset_lint.finding import quoted
 from lifeos.measure import Measurements
-from lifeos.processor import resolve_dtype
 from lifeos.progress import Progress
 
 if TYPE_CHECKING:
@@ -168,7 +167,7 @@ def _sample(
             seeds=tuple(range(first, first + each)),
             sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
             width=persona.sampler.width, height=persona.sampler.height,
-            dtype=resolve_dtype(persona.sampler.dtype), family=persona.family, **persona.sampler.decoding(),
+            family=persona.family, **persona.sampler.computing(),
             backend=persona.sampler.backend, server=persona.image_server,
         )  # fmt: skip
         result = sample_once(plan, persona.base, None, artifacts, _part(progress, number * each, len(prompts) * each))

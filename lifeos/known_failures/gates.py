@@ -53,7 +53,7 @@ def checked_entries(manifest: Manifest) -> list[Entry]:
 
 
 def recipe_verdict(given: "Given") -> Verdict:
-    """Judge the recipe: it can be read and nothing in it contradicts itself.
+    """Judge the recipe: it can be read, nothing in it contradicts itself, and no device is left open that costs hours.
 
     A LoRA or images that were handed in are judged without one, so that none need be there.
     """
@@ -63,10 +63,30 @@ def recipe_verdict(given: "Given") -> Verdict:
             return passed("what was trained is handed in, and no recipe stands beside it")
         if not given.recipe_file.exists():
             return not_evaluated(f"{given.recipe_file} is not there; next: write it (docs/recipe.md)")
-        steps = given.recipe.steps
+        steps, slow = given.recipe.steps, _drawn_on_a_processor(given)
     except InputError as error:
         return failed(str(error))
+    if slow is not None:
+        return failed(slow)
     return passed(f"{given.recipe_file.name}: every key is understood and none contradicts another ({steps} steps)")
+
+
+def _drawn_on_a_processor(given: "Given") -> str | None:
+    """Return what is left to a pod's processor because nobody said otherwise: all images of what its GPU trains.
+
+    A device that the persona names is meant. tiny_base is small enough for a processor.
+    """
+    pod, recipe = given.declared_pod, given.recipe
+    if pod is None or recipe.device != "cuda" or recipe.family == "tiny_base":
+        return None
+    persona = given.persona
+    drawn, images = persona.sampler, len(persona.prompts_b) * len(persona.seeds.b)
+    # A persona of another family is not the one that is trained: a recipe was named alone.
+    if persona.family != recipe.family or drawn.backend != "diffusers" or "device" in drawn.model_fields_set:
+        return None
+    return (f"[sampler] of {persona.folder / 'persona.toml'}: accepted a device beside a recipe that trains on "
+            f"{pod.gpu.name}, got none, and its {images} images of {drawn.width}x{drawn.height} would be drawn on the "
+            'processor; next: device = "cuda" in [sampler], or "cpu" where that is meant')
 
 
 def training_log_verdict(given: "Given") -> Verdict:

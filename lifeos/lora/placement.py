@@ -1,10 +1,10 @@
-"""Where a recipe is trained and in which arithmetic: the one place that decides by device.
+"""Where a recipe is trained or a plan drawn, and in which arithmetic: the one place that decides by device.
 
 Everything random is drawn from CPU generators and brought over, so that noise is the same on every device.
 """
 
 import contextlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -43,7 +43,17 @@ class Placement:
 
     def bring(self, values: Mapping[str, Any]) -> dict[str, Any]:
         """Return tensors on the device; what is None stays so."""
+        # Copies that wait: what CUDA does with memory that is not pinned, and freed meanwhile, is not promised.
         return {name: None if each is None else each.to(self.device) for name, each in values.items()}
+
+    def norm(self, tensors: Sequence[Any]) -> Any:
+        """Return the Euclidean norm of all tensors together, float64 without dimensions, on the device."""
+        import torch
+
+        if self.device == "cuda":
+            # Few kernels for all of them.
+            return torch.nn.utils.get_total_norm([each.float() for each in tensors]).double()
+        return torch.stack([each.float().square().sum() for each in tensors]).double().sum().sqrt()
 
     def release(self) -> None:
         """Give the GPU back what nothing holds any more."""
@@ -59,13 +69,43 @@ def place(recipe: Recipe) -> Placement:
     Raises:
         InputError: it asks for a GPU and PyTorch sees none.
     """
+    require_device(recipe.device, "the recipe")
+    return Placement(recipe.device, recipe.effective_dtype, recipe.offload)
+
+
+def require_device(device: str, where: str = "[sampler] of persona.toml") -> None:
+    """Refuse a device that is not here; PyTorch is imported for a GPU only.
+
+    Args:
+        device: ``cpu`` or ``cuda``.
+        where: what asks for it.
+
+    Raises:
+        InputError: it is ``cuda``, and PyTorch sees no GPU.
+    """
+    if device != "cuda":
+        return
     import torch
 
-    if recipe.device == "cuda" and not torch.cuda.is_available():
+    if not torch.cuda.is_available():
         raise InputError(f"device: accepted a machine with a GPU that PyTorch sees, got none with torch "
-                         f"{torch.__version__}; next: lifeos gate pod on the GPU machine, or device = \"cpu\" in the "
-                         "recipe")  # fmt: skip
-    return Placement(recipe.device, recipe.effective_dtype, recipe.offload)
+                         f"{torch.__version__}; next: lifeos gate pod on the GPU machine, or device = \"cpu\" in "
+                         f"{where}")  # fmt: skip
+
+
+def clear_device(device: str) -> None:
+    """Give back what a base that is done with still holds of a GPU, before another one takes its place.
+
+    A release trains and draws in one process, and models die in cycles of references, whenever the collector comes by.
+    """
+    if device != "cuda":
+        return
+    import gc
+
+    import torch
+
+    gc.collect()
+    torch.cuda.empty_cache()
 
 
 @contextlib.contextmanager

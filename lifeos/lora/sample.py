@@ -161,11 +161,14 @@ def new_denoiser(
         load: returns the components of the base, which are changed in place; None: loaded from its folder.
 
     Raises:
-        InputError: base, LoRA, prompt, sampler or size cannot be used.
+        InputError: the plan's device is not here, or base, LoRA, prompt, sampler or size cannot be used.
     """
     from lifeos.lora.denoise import Denoiser, fuse_lora, load_for
     from lifeos.lora.lora_file import read_lora
+    from lifeos.lora.placement import clear_device, require_device
 
+    require_device(asked.plan.device)
+    clear_device(asked.plan.device)
     plan, family = asked.plan, get_family(asked.plan.family)
     modules = {}
     if asked.lora is not None and plan.strength != 0.0:
@@ -197,19 +200,21 @@ def render_images(
         denoiser_of: returns what draws them; default: the base is loaded for this call alone.
 
     Raises:
-        InputError: base, LoRA, prompt, sampler or size cannot be used, pixels are not finite, or an image server fails.
+        InputError: base, LoRA, prompt, sampler or size cannot be used, pixels are not finite, memory runs out, or an
+            image server fails.
     """
     if asked.plan.backend != DIFFUSERS:
         from lifeos.lora.backends.drawing import draw_on_server
 
         draw_on_server(asked, list(images), store, progress)
         return
+    from lifeos.lora.shortages import sampling_memory_told
     from lifeos.lora.train import limited_threads
 
     total = len({image.key for image in asked.images})
     done = total - len(images)
     progress("sampling", done, total)
-    with limited_threads(threads or available_cores()):
+    with limited_threads(threads or available_cores()), sampling_memory_told(asked.plan):
         denoiser = denoiser_of(asked, [image.request for image in images])
         for start in range(0, len(images), batch_size):
             batch = images[start : start + batch_size]
@@ -235,7 +240,8 @@ def image_facts(asked: PlannedImages, image: SampledImage) -> dict[str, Any]:
     return {"base": asked.base_hash, "lora": asked.lora_hash, "strength": request.strength,
             "prompt": request.prompt.text, "seed": request.seed, "sampler": plan.sampler, "steps": plan.steps,
             "guidance": plan.guidance, "width": plan.width, "height": plan.height, "dtype": plan.dtype,
-            "vae_dtype": plan.vae_dtype, "vae_tiling": plan.vae_tiling}
+            "vae_dtype": plan.vae_dtype, "vae_tiling": plan.vae_tiling,
+            **({} if plan.device == "cpu" else {"device": plan.device})}  # fmt: skip
 
 
 def _through_base(images: Sequence[npt.NDArray[np.uint8]], base: Path, family: str, threads: int) -> tuple[Any, Any]:

@@ -10,6 +10,7 @@ from lifeos.errors import InputError
 from lifeos.lora.checkpoint import newest_step
 from lifeos.lora.memory_advice import Stage, memory_advice
 from lifeos.lora.recipe import Recipe
+from lifeos.lora.sample_plan import SamplePlan
 
 # torch.OutOfMemoryError is for GPUs alone; these are what CPU allocators (Linux, Windows) and CUDA's libraries say.
 _MEMORY_SIGNS = ("out of memory", "can't allocate memory", "not enough memory", "alloc_failed")
@@ -50,11 +51,29 @@ def memory_told(recipe: Recipe, run_folder: Path, where: str, stage: Stage) -> I
         if not is_out_of_memory(error):
             raise
         said = " ".join(str(error).split())[:160] or type(error).__name__
-        device = "the GPU" if recipe.device == "cuda" else "this machine"
         edits = [edit.text for edit in memory_advice(recipe, stage)[:_ADVISED]]
         advice = f"{', then '.join(edits)} in the recipe" if edits else "a machine with more memory (lifeos pods)"
-        raise InputError(f"training: {MEMORY_COMPLAINT} {device}, got {said} {where} "
+        raise InputError(f"training: {MEMORY_COMPLAINT} {_whose(recipe.device)}, got {said} {where} "
                          f"({_kept(run_folder)}); next: {advice}") from error
+
+
+@contextlib.contextmanager
+def sampling_memory_told(plan: SamplePlan) -> Iterator[None]:
+    """Turn memory that a plan exhausts into one line that says what to change of ``[sampler]``.
+
+    Raises:
+        InputError: memory ran out.
+    """
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        said = " ".join(str(error).split())[:160] or type(error).__name__
+        edits = [] if plan.vae_slicing or plan.batch == 1 else ["vae_slicing = true"]
+        edits += [] if plan.batch == 1 else [f"batch = {plan.batch // 2}"]
+        advice = f"{', then '.join([*edits, 'smaller pictures'])} in [sampler] of persona.toml"
+        raise InputError(f"sampling: {MEMORY_COMPLAINT} {_whose(plan.device)}, got {said}; next: {advice}") from error
 
 
 @contextlib.contextmanager
@@ -79,6 +98,10 @@ def disk_told(folder: Path, run_folder: Path, kept: str | None = None) -> Iterat
         raise InputError(f"{folder}: {DISK_COMPLAINT}, got {error.strerror or error} with {free} "
                          f"({kept or _kept(run_folder)}); next: free some and run the same command again, it goes on "
                          "from where it was") from error
+
+
+def _whose(device: str) -> str:
+    return "the GPU" if device == "cuda" else "this machine"
 
 
 def _kept(run_folder: Path) -> str:

@@ -222,7 +222,7 @@ def _prepare(
         # In place: a wrapper would put "_orig_mod." into every name.
         getattr(components, family.lora_components[0]).compile()
     groups = parameter_groups(recipe.optimizer, parameters, family.text_components)
-    optimizer = build_optimizer(recipe.optimizer, groups)
+    optimizer = build_optimizer(recipe.optimizer, groups, placement.device)
     average = {}
     if recipe.ema is not None:
         average = {name: each.detach().float().clone() for name, each in parameters.items()}
@@ -292,34 +292,39 @@ def _step(run: _Run, step: int) -> LogEntry:
         group["lr"] = rate * factor
     losses = _gradients(run, step)
     limit = math.inf if recipe.gradient_clip is None else recipe.gradient_clip
-    gradient_norm = float(torch.nn.utils.clip_grad_norm_(run.parameters.values(), limit))
+    gradient_norm = torch.nn.utils.clip_grad_norm_(run.parameters.values(), limit)
     optimizer.step()
     optimizer.zero_grad(set_to_none=True)
     if recipe.ema is not None:
         for name, mean in run.average.items():
             mean.lerp_(run.parameters[name].detach().float(), 1.0 - recipe.ema.decay)
-    squares = torch.stack([each.detach().float().square().sum() for each in run.parameters.values()])
-    weight_norm = math.sqrt(float(squares.double().sum()))
-    return LogEntry(step + 1, sum(losses) / len(losses), optimizer.param_groups[0]["lr"], gradient_norm, weight_norm,
+    weight_norm = run.placement.norm([each.detach() for each in run.parameters.values()])
+    # Fetched together and last: each number that is asked for earlier lets a GPU run out of work.
+    numbers = torch.stack([each.double() for each in (*losses, gradient_norm, weight_norm)]).cpu()
+    *means, of_gradient, of_weights = (float(each) for each in numbers)
+    return LogEntry(step + 1, sum(means) / len(means), optimizer.param_groups[0]["lr"], of_gradient, of_weights,
                     prodigy_d(optimizer), time.monotonic() - started)
 
 
-def _gradients(run: _Run, step: int) -> list[float]:
-    """Leave the mean gradient of a step's batches on the parameters; returns the losses of the batches."""
+def _gradients(run: _Run, step: int) -> list[Any]:
+    """Leave the mean gradient of a step's batches on the parameters; returns the batches' losses, on the device."""
     recipe, scale = run.inputs.recipe, run.loss_scale
     place_in_run = f"at step {step + 1} of {recipe.steps} (known failure loss-nan-run-completes)"
     while True:
         losses = []
         for batch in range(step * recipe.gradient_accumulation, (step + 1) * recipe.gradient_accumulation):
             loss = _batch_loss(run, batch)
-            value = float(loss.detach())
-            if not math.isfinite(value):
-                raise InputError(f"training: accepted a finite loss, got {value} {place_in_run}; next: lower "
-                                 "optimizer.learning_rate or use dtype = \"float32\" in the recipe")
-            losses.append(value)
+            losses.append(loss.detach())
             loss = loss / recipe.gradient_accumulation
             (loss if scale is None else loss * scale.factor).backward()
-        if scale is None or scale.restore(run.parameters.values()):
+        if scale is None:
+            return losses
+        bad = next((loss for loss in map(float, losses) if not math.isfinite(loss)), None)
+        if bad is not None:
+            # No smaller scale would mend it. Without one ``require_healthy`` finds it after the step.
+            raise InputError(f"training: accepted a finite loss, got {bad} {place_in_run}; next: lower "
+                             "optimizer.learning_rate or use dtype = \"float32\" in the recipe")
+        if scale.restore(run.parameters.values()):
             return losses
         if scale.factor < 1.0:
             raise InputError(f"training: accepted gradients that float16 holds, got an overflow without any loss scale "

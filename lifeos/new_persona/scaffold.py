@@ -54,6 +54,7 @@ def _persona(plan: PersonaPlan) -> str:
         "",
         "[sampler]",
         *_pairs(sampler),
+        *([] if plan.demo else ['# device = "cuda"  # where a GPU draws: release, sweeps and calibration alike']),
         "",
         "[seeds]  # a: with prompt set A, for choosing; b: with prompt set B, for release",
         *_pairs(plan.demo.get("seeds", _SEEDS)),
@@ -91,6 +92,7 @@ def _recipe(plan: PersonaPlan, training_images: int) -> str:
         "# learnt as part of the trigger, and what is named in every caption must be prompted for ever after.",
         *_pairs(own),
         *_pairs(rest),
+        *([] if plan.demo else ['# device = "cuda"  # where a GPU trains; [sampler] of persona.toml has its own']),
         *(
             line
             for key, table in known.items()

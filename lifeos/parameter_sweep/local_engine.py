@@ -14,7 +14,7 @@ from lifeos.progress import Progress, progress_writer
 
 
 class LocalEngine:
-    """A ``RenderEngine`` on the processor of this machine."""
+    """A ``RenderEngine`` on this machine: its processor, or its GPU where the plan says so."""
 
     def render(self, tasks: Sequence[RenderTask], artifacts: Path, progress: Progress) -> Rendering:
         """As ``RenderEngine.render``; one child draws all: each that starts takes seconds until torch is there."""

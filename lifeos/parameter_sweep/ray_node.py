@@ -191,7 +191,9 @@ def draw_with_lora(threads: int) -> Draw:
         if asked.plan.backend != DIFFUSERS:
             draw_on_server(asked, images, store, silent, server)
             return
-        render_images(asked, images, store, batch_size=len(images), threads=threads, denoiser_of=held.denoiser)
+        # A shard may be larger than what the persona lets a GPU hold at once.
+        at_once = len(images) if asked.plan.device == "cpu" else asked.plan.batch
+        render_images(asked, images, store, batch_size=at_once, threads=threads, denoiser_of=held.denoiser)
 
     return draw
 

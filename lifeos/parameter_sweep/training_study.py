@@ -202,8 +202,10 @@ class _Study:
     def _trial(self, number: int, parameters: Mapping[str, Any]) -> Trial:
         from pydantic import ValidationError
 
+        from lifeos.lora.placement import require_device
         from lifeos.lora.recipe import Recipe, recipe_toml
 
+        require_device(self.plan.device)
         values = with_parameters(self.values, parameters)
         try:
             recipe = Recipe.model_validate(values)

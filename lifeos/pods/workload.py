@@ -44,7 +44,7 @@ def count_workload(inputs: "Inputs") -> Workload:
     persona has no calibration yet), judging every image.
 
     Raises:
-        InputError: persona, prompts, recipe or dataset cannot be read.
+        InputError: persona, prompts, recipe or dataset cannot be read, or a processor would draw with a large base.
     """
     from lifeos.inputs import champion_file
     from lifeos.lora.dataset import image_files, pictures_below
@@ -97,6 +97,10 @@ def _looked_at(recipe: "Recipe", persona: "Persona") -> int:
 
 
 def _sampling(persona: "Persona", phase: str, images: int) -> list[Part]:
+    drawn = persona.sampler
+    if images and drawn.device == "cpu" and drawn.backend == "diffusers" and persona.family != "tiny_base":
+        raise InputError(f"[sampler] of {persona.folder / 'persona.toml'}: accepted device = \"cuda\" where time on a "
+                         'pod is counted, got "cpu": no row of throughput.toml speaks of a processor; next: edit it')
     # One image a call: larger batches are quicker, and which batch the pod takes is not known here.
     rows = 2 if persona.sampler.guidance > 1 else 1
     dtype: Dtype = "float32" if persona.sampler.dtype == "float32" else "bfloat16"

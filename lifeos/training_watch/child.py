@@ -28,9 +28,10 @@ def watcher_of(
     Training images are measured here, before a step is paid for.
 
     Raises:
-        InputError: as ``watch_identity`` and ``CandidateJudge.of_persona``.
+        InputError: as ``watch_identity`` and ``CandidateJudge.of_persona``, or the sampler's device is not here.
     """
     from lifeos.candidate_judge import CandidateJudge
+    from lifeos.lora.placement import require_device
     from lifeos.lora.sample import sample_plan
     from lifeos.lora.store import ImageStore
     from lifeos.persona import load_persona
@@ -42,6 +43,7 @@ def watcher_of(
     if identity is None:
         return None
     persona = load_persona(inputs.persona, inputs.root)
+    require_device(persona.sampler.device)
     judge = CandidateJudge.of_persona(persona, inputs.policy, artifacts, engine, progress, [recipe.dataset])
     limits = CurveLimits.of(judge.calibration)
     store = ImageStore(artifacts / "samples")

@@ -1,5 +1,6 @@
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -110,6 +111,40 @@ def test_who_draws_comes_from_the_persona_and_where_from_the_settings(folder, tm
     assert release_domain(persona, "b", (128, 128))["backend"] == "comfyui"
     with pytest.raises(InputError, match=r"sampler\.backend"):
         load_persona(edited(folder, tmp_path, "persona.toml", "steps = 2", 'steps = 2\nbackend = "magic"'))
+
+
+def test_where_images_are_drawn_reaches_every_plan_and_the_calibration(folder, tmp_path, monkeypatch):
+    from lifeos import strangers
+    from lifeos.base_images import base_plan, class_plan
+    from lifeos.release_inputs import release_domain, release_plan
+
+    usual, text = load_persona(folder), 'steps = 2\ndevice = "cuda"'
+    persona = load_persona(edited(folder, tmp_path, "persona.toml", "steps = 2", text))
+    makers = (release_plan, base_plan, class_plan)
+    assert [(make(usual).device, make(persona).device) for make in makers] == [("cpu", "cuda")] * 3
+    drawn = []
+    monkeypatch.setattr("lifeos.lora.sample_once.sample_once", lambda plan, *_: drawn.append(plan) or 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        strangers._sample(persona, tmp_path, None, 4, lambda *_: None)
+    assert drawn[0].device == "cuda"
+    before = release_domain(usual, "b", (64, 64))
+    assert release_domain(persona, "b", (64, 64)) == {**before, "device": "cuda"}
+    for wrong in ('device = "gpu"', 'device = "cuda"\nbackend = "comfyui"'):
+        with pytest.raises(InputError, match="device"):
+            load_persona(edited(folder, tmp_path, "persona.toml", "steps = 2", f"steps = 2\n{wrong}"))
+
+
+def test_keys_of_the_demo_stay():
+    """As they were at cc029a4, before a persona could name a device: images drawn until then are found again."""
+    from lifeos.base_images import base_plan
+    from lifeos.lora.sample_plan import image_key
+    from lifeos.release_inputs import release_plan
+
+    demo = load_persona(ROOT / "personas" / "pistachio")
+    plans = [replace(make(demo), dtype="float32") for make in (release_plan, base_plan)]
+    keys = [image_key(plan, plan.requests()[0], "b" * 64, "a" * 64)[:16] for plan in plans]
+    assert [plan.content_hash[:16] for plan in plans] == ["c51fddc63bb81234", "8b28c4d5d97eee1d"]
+    assert keys == ["51e8f76091489eb9", "4c262c1dd2cc75a8"]
 
 
 def test_reading_a_persona_imports_nothing_heavy():

@@ -1,6 +1,7 @@
 """The way of the data in one process, with a simulated engine: what refuses, what is left out, what is made twice."""
 
 import json
+import shutil
 import subprocess
 import sys
 from dataclasses import replace
@@ -68,6 +69,26 @@ def test_a_good_recipe_passes_every_gate(inputs):
     rows = (describe(inputs, simulation).folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines()
     assert len(rows) == 24
     assert json.loads(rows[0])["prompt"] == "B00"
+
+
+def test_a_gpu_that_is_not_there_is_told_before_training_or_by_nobody(inputs, persona, tmp_path, monkeypatch):
+    torch = pytest.importorskip("torch")
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    shutil.copytree(persona, tmp_path / "one")
+    file = tmp_path / "one" / "persona.toml"
+    text = file.read_text(encoding="utf-8").replace("[sampler]", '[sampler]\ndevice = "cuda"')
+    file.write_text(text, encoding="utf-8")
+    inputs = replace(inputs, persona=tmp_path / "one")
+    with pytest.raises(InputError, match="accepted a machine with a GPU that PyTorch sees"):
+        walked(inputs)
+    assert work(inputs) == []
+    # Elsewhere they were drawn: here they are only judged.
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
+    lora = simulation.write_lora(tmp_path / "x.safetensors")
+    drawn = walked(replace(inputs, lora=lora))
+    assert drawn["made"]["images"] == 24
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
+    assert walked(replace(inputs, lora=lora), run="run-2")["made"]["images"] == 0
 
 
 def test_another_identity_is_rejected_for_its_likeness(inputs, tmp_path):

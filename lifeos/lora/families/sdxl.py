@@ -29,6 +29,7 @@ class Components:
     tokenizer_2: Any
     scheduler_config: dict[str, Any]
     zero_empty: bool
+    noise_scheduler: Any = None
 
 
 class StableDiffusionXL(StableDiffusion):
@@ -112,7 +113,9 @@ class StableDiffusionXL(StableDiffusion):
 
         reduction = image_reduction(dict(components.vae.config))
         height, width = noisy.shape[2] * reduction, noisy.shape[3] * reduction
-        sizes = torch.tensor([[height, width, 0, 0, height, width]], device=noisy.device, dtype=text["pooled"].dtype)
+        # (height, width, 0, 0, height, width), filled in where it is: a copy would wait for the call before.
+        sizes = torch.zeros((1, 6), device=noisy.device, dtype=text["pooled"].dtype)
+        sizes[:, 0::4], sizes[:, 1::4] = height, width
         added = {"text_embeds": text["pooled"], "time_ids": sizes.expand(len(noisy), -1)}
         return components.unet(noisy, timesteps, encoder_hidden_states=text["states"], added_cond_kwargs=added,
                                return_dict=False)[0]

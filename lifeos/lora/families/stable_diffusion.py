@@ -48,13 +48,17 @@ _PLAIN_ATTENTION_TOKENS = 1024
 
 @dataclass
 class Components:
-    """The loaded parts of a base, and its scheduler's config, from which each sampler is made."""
+    """The loaded parts of a base, and its scheduler's config, from which each sampler is made.
+
+    ``noise_scheduler`` is kept from preparing for training on, so that its table goes to the GPU once, not every step.
+    """
 
     unet: Any
     vae: Any
     text_encoder: Any
     tokenizer: Any
     scheduler_config: dict[str, Any]
+    noise_scheduler: Any = None
 
 
 class StableDiffusion:
@@ -143,6 +147,8 @@ class StableDiffusion:
             unet.enable_gradient_checkpointing()
         if text_encoders:
             prepare_text_encoders(components, self.text_components, (), torch_dtype(dtype), device)
+        scheduler = self._noise_scheduler(components)
+        scheduler.alphas_cumprod = scheduler.alphas_cumprod.to(device)
 
     def prepare_sampling(self, components: Any, dtype: str, device: str) -> None:
         """See ``Family.prepare_sampling``; channels last is 13 % faster on a CPU, except for bfloat16."""
@@ -305,7 +311,9 @@ class StableDiffusion:
     def _noise_scheduler(self, components: Any) -> Any:
         from diffusers import DDPMScheduler
 
-        return DDPMScheduler.from_config(components.scheduler_config)
+        if components.noise_scheduler is None:
+            components.noise_scheduler = DDPMScheduler.from_config(components.scheduler_config)
+        return components.noise_scheduler
 
 
 def load_denoiser_and_autoencoder(base: Path) -> tuple[Any, Any]:

@@ -117,7 +117,7 @@ def _train_on(recipe: "Recipe", device: str) -> dict[str, Any]:
     family.prepare_sampling(components, dtype, device)
     parameters = family.add_lora(components, rank=2, alpha=2.0, preset=recipe.targets, seed=0)
     before = {name: parameter.detach().clone() for name, parameter in parameters.items()}
-    optimizer = build_optimizer(recipe.optimizer, list(parameters.values()))
+    optimizer = build_optimizer(recipe.optimizer, list(parameters.values()), device.split(":", maxsplit=1)[0])
     generator = torch.Generator().manual_seed(0)
     losses: list[float | None] = []
     for _ in range(STEPS):

@@ -54,7 +54,7 @@ def run_vram(
     if plot is not None:
         from lifeos.pods.vram.explain import draw_timeline
 
-        draw_timeline({"training": found.prediction.training, "sampling": found.prediction.sampling}, found.limit, plot)
+        draw_timeline(found.prediction.usages, found.limit, plot)
     if as_json:
         print(json.dumps(found.to_json(), allow_nan=False))
     else:
@@ -77,8 +77,8 @@ def _print(found: Fit, recipe: Path, explain: bool) -> None:
     gpu = found.pod.gpu
     print(f"{recipe} on pod {found.pod.name} ({gpu.name}, {gpu.memory_gib:.1f} GiB): {words[found.fits]}")
     print(f"  {'':<10} {'peak':>10} {'reserved':>10}")
-    for name, usage in (("training", found.prediction.training), ("sampling", found.prediction.sampling)):
-        over = "  too much" if usage.reserved_bytes > found.limit else ""
+    for name, usage in found.prediction.usages.items():
+        over = "  too much" if name in found.exceeding else ""
         print(f"  {name:<10} {usage.peak_bytes / GIB:>6.2f} GiB {usage.reserved_bytes / GIB:>6.2f} GiB{over}")
     print(f"  {'limit':<10} {'':>10} {found.limit / GIB:>6.2f} GiB, beside {CONTEXT_BYTES / GIB:.2f} GiB for CUDA's "
           f"context and {100 * HEADROOM:.0f} % headroom")
@@ -95,5 +95,5 @@ def _print(found: Fit, recipe: Path, explain: bool) -> None:
         from lifeos.pods.vram.explain import explanation
 
         encoding = (sys.stdout.encoding or "").lower()
-        for name, usage in (("training", found.prediction.training), ("sampling", found.prediction.sampling)):
+        for name, usage in found.prediction.usages.items():
             print("\n".join(["", *explanation(name, usage, plain=not encoding.startswith("utf"))]))

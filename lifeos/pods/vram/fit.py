@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.verdict import Verdict, failed, not_evaluated, passed
 from lifeos.errors import InputError
+from lifeos.lora.backends.image_server import DIFFUSERS
 from lifeos.lora.recipe import Recipe
 from lifeos.pods.spec import Pod
 from lifeos.pods.vram.architecture import Architecture, architecture_of
@@ -50,14 +51,14 @@ class Fit:
 
     @property
     def fits(self) -> bool | None:
-        """Whether both training and sampling fit; None where that cannot be said."""
+        """Whether training, and sampling where the GPU draws, fit; None where that cannot be said."""
         return None if self.missing else self.prediction.reserved_bytes <= self.limit
 
     @property
     def exceeding(self) -> list[str]:
-        """Which of training and sampling do not fit."""
-        parts = (("training", self.prediction.training), ("sampling", self.prediction.sampling))
-        return [name for name, usage in parts if usage.reserved_bytes > self.limit]
+        """Which of training and sampling do not fit, beside the other where they run so."""
+        found = self.prediction
+        return [name for name, usage in found.usages.items() if usage.reserved_bytes > found.room(name, self.limit)]
 
     def to_json(self) -> dict[str, Any]:
         """Return the answer as JSON values."""
@@ -69,7 +70,8 @@ class Fit:
             "limit_bytes": self.limit, "measured": MEASURED, "fixes": [vars(change) for change in self.changes],
             "sampling_fixes": [vars(change) for change in self.sampling_changes],
             "smallest_pod": self.smallest_pod, "context_bytes": CONTEXT_BYTES, "headroom": HEADROOM,
-            "training": self.prediction.training.to_json(), "sampling": self.prediction.sampling.to_json(),
+            "training": self.prediction.training.to_json(),
+            "sampling": None if self.prediction.sampling is None else self.prediction.sampling.to_json(),
             "assumed": list(self.prediction.assumed), "unmodelled": list(self.missing),
             "validation": validation_lines(),
         }  # fmt: skip
@@ -116,19 +118,21 @@ def fit(
     prediction = predict(asked, pod.gpu, artifacts, progress)
     limit, missing = limit_bytes(pod.gpu), tuple(unmodelled(recipe))
     changes: list[Change] = []
-    if not missing and prediction.training.reserved_bytes > limit:
+    room = prediction.room("training", limit)
+    if not missing and prediction.training.reserved_bytes > room:
         def reserved(changed: Recipe) -> int:
             return predict_part(question(architecture, changed, pod.gpu, sampling), "training", pod.gpu, artifacts,
                                 progress).reserved_bytes
 
-        changes = changes_that_fit(recipe, limit, reserved)
+        changes = changes_that_fit(recipe, room, reserved)
     sampling_changes: list[Change] = []
-    if not missing and prediction.sampling.reserved_bytes > limit:
+    room = prediction.room("sampling", limit)
+    if not missing and prediction.sampling is not None and prediction.sampling.reserved_bytes > room:
         def drawn(changed: Sampling) -> int:
             return predict_part(question(architecture, recipe, pod.gpu, changed), "sampling", pod.gpu, artifacts,
                                 progress).reserved_bytes
 
-        sampling_changes = sampling_changes_that_fit(asked.sampling, limit, drawn)
+        sampling_changes = sampling_changes_that_fit(asked.sampling, room, drawn)
     smallest = None if missing else _smallest(recipe, architecture, prediction, pods, artifacts, sampling, progress)
     return Fit(recipe, pod, prediction, limit, missing, tuple(changes), tuple(sampling_changes), smallest)
 
@@ -151,14 +155,18 @@ def fit_inputs(inputs: "Inputs", pod: Pod) -> Fit:
 
 
 def sampling_of(persona: "Persona") -> Sampling:
-    """Return how the images of a persona are drawn: its sampler's own batch, set B encoded with the empty prompt."""
+    """Return how the images of a persona are drawn: its sampler's own batch, set B encoded with the empty prompt.
+
+    What an image server takes of the same GPU is not known: it is predicted as if diffusers drew there.
+    """
     drawn = persona.sampler
+    device = drawn.device if drawn.backend == DIFFUSERS else "cuda"
     return Sampling(drawn.width, drawn.height, drawn.guidance, drawn.name, drawn.dtype, drawn.batch,
-                    len(persona.prompts_b) + 1, drawn.vae_dtype, drawn.vae_tiling, drawn.vae_slicing)  # fmt: skip
+                    len(persona.prompts_b) + 1, drawn.vae_dtype, drawn.vae_tiling, drawn.vae_slicing, device)
 
 
 def memory_verdict(judged: Callable[[], Fit]) -> Verdict:
-    """Passed when training and sampling are predicted to fit the pod, context and headroom included.
+    """Passed when training, and sampling where the GPU draws, are predicted to fit the pod, context and headroom too.
 
     Failed with the cheapest changes that make it fit, each predicted, and the smallest pod that fits as is. Not
     evaluated: recipe, base or pod cannot be read, or the recipe asks for what no prediction holds.
@@ -182,9 +190,10 @@ def memory_verdict(judged: Callable[[], Fit]) -> Verdict:
 def summary(found: Fit) -> str:
     """Return one line: what is predicted to be reserved, against which limit, measured or not."""
     training, sampling = found.prediction.training, found.prediction.sampling
-    return (f"training reserves {training.reserved_bytes / GIB:.2f} GiB and sampling "
-            f"{sampling.reserved_bytes / GIB:.2f} GiB (predicted, unmeasured) of {found.limit / GIB:.2f} GiB that "
-            f"{found.pod.gpu.name} leaves")
+    drawn = "nothing, which the processor does" if sampling is None else f"{sampling.reserved_bytes / GIB:.2f} GiB"
+    beside = " beside it, for its looks," if found.prediction.beside and sampling is not None else ""
+    return (f"training reserves {training.reserved_bytes / GIB:.2f} GiB and sampling {drawn}{beside} (predicted, "
+            f"unmeasured) of {found.limit / GIB:.2f} GiB that {found.pod.gpu.name} leaves")
 
 
 def advice(found: Fit) -> list[str]:
@@ -192,6 +201,9 @@ def advice(found: Fit) -> list[str]:
     if found.fits is not False:
         return []
     lines = [change_line(change) for change in found.changes]
+    if found.prediction.beside and found.prediction.sampling is not None:
+        lines.append('looks are drawn while training holds its memory: without sample_every, or with device = "cpu" in '
+                     "[sampler], one need not fit beside the other")
     if "training" in found.exceeding and not found.changes:
         lines.append("no change of the recipe that is known here makes training fit")
     if "sampling" in found.exceeding:
@@ -235,7 +247,8 @@ def out_of_memory_advice(
         return predict_part(question(architecture, changed, gpu), "training", gpu, artifacts).reserved_bytes
 
     changes = changes_that_fit(recipe, limit, reserved)
-    return [change_line(change) for change in changes] or ["no change of the recipe that is known here makes it fit"]
+    lines = [change_line(change) for change in changes] or ["no change of the recipe that is known here makes it fit"]
+    return lines + (["looks that the GPU draws are not counted"] if recipe.sample_every is not None else [])
 
 
 def _smallest(

@@ -39,7 +39,8 @@ class Sampling:
     """How pictures are drawn: pixels, guidance, sampler, arithmetic (``auto``: what the GPU computes), images at once.
 
     ``images`` is as many as the sampler draws at once unless it is told otherwise; ``prompts`` are encoded together;
-    the autoencoder decodes as in ``SamplePlan``. None: what the family does.
+    the autoencoder decodes as in ``SamplePlan``. None: what the family does. On ``device`` ``cpu`` nothing of it is
+    predicted, because it takes no memory of the GPU.
     """
 
     width: int | None = None
@@ -52,6 +53,7 @@ class Sampling:
     vae_dtype: VaeDtype = "float32"
     vae_tiling: bool = False
     vae_slicing: bool = False
+    device: str = "cuda"
 
     def plan(self, family: str) -> SamplePlan:
         """Return the plan that is run for its memory; its prompts are blank.
@@ -98,21 +100,39 @@ class Question:
 
 @dataclass(frozen=True)
 class Prediction:
-    """What training and sampling take, and what of the question was assumed."""
+    """What training and sampling take, and what of the question was assumed.
+
+    Args:
+        training: of the recipe.
+        sampling: None where the processor draws.
+        assumed: lines of text.
+        beside: whether images are drawn while training holds its memory (``sample_every``); else one after the other.
+    """
 
     training: Usage
-    sampling: Usage
+    sampling: Usage | None
     assumed: tuple[str, ...]
+    beside: bool = False
+
+    @property
+    def usages(self) -> dict[str, Usage]:
+        """Those of training and, where the GPU draws, of sampling, by name."""
+        return {"training": self.training} | ({} if self.sampling is None else {"sampling": self.sampling})
 
     @property
     def peak_bytes(self) -> int:
-        """Most that is allocated by either."""
-        return max(self.training.peak_bytes, self.sampling.peak_bytes)
+        """Most that is allocated by either, or by both where one runs beside the other."""
+        return (sum if self.beside else max)(usage.peak_bytes for usage in self.usages.values())
 
     @property
     def reserved_bytes(self) -> int:
-        """Most that is reserved by either; they are processes of their own."""
-        return max(self.training.reserved_bytes, self.sampling.reserved_bytes)
+        """Most that is reserved by either, or by both: at most that, since one may use what the other has let go."""
+        return (sum if self.beside else max)(usage.reserved_bytes for usage in self.usages.values())
+
+    def room(self, part: str, limit: int) -> int:
+        """Return what a part may reserve of ``limit`` bytes: less what runs beside it."""
+        others = [usage.reserved_bytes for name, usage in self.usages.items() if name != part]
+        return limit - sum(others) if self.beside else limit
 
 
 def unmodelled(recipe: Recipe) -> list[str]:
@@ -167,7 +187,9 @@ def predict(asked: Question, gpu: Gpu, folder: Path, progress: Progress = silent
         InputError: the base cannot be built, or a step refuses something.
     """
     training = predict_part(asked, "training", gpu, folder, progress)
-    return Prediction(training, predict_part(asked, "sampling", gpu, folder, progress), tuple(_assumed(asked)))
+    on_gpu = asked.sampling.device == "cuda"
+    sampling = predict_part(asked, "sampling", gpu, folder, progress) if on_gpu else None
+    return Prediction(training, sampling, tuple(_assumed(asked)), asked.recipe.sample_every is not None)
 
 
 def predict_part(asked: Question, part: Part, gpu: Gpu, folder: Path, progress: Progress = silent) -> Usage:
@@ -224,10 +246,15 @@ def _dtype(dtype: str, gpu: Gpu) -> str:
 def _assumed(asked: Question) -> Iterator[str]:
     if asked.architecture.assumed:
         yield asked.architecture.assumed
-    yield (f"sampling {asked.sampling.images} at once, {asked.sampling.width}x{asked.sampling.height}, "
-           f"{asked.sampling.prompts} prompts encoded together, {asked.sampling.dtype}, autoencoder "
-           f"{asked.sampling.vae_dtype}{', in tiles' if asked.sampling.vae_tiling else ''}"
-           f"{', one by one' if asked.sampling.vae_slicing else ''}")
+    if asked.sampling.device == "cpu":
+        yield "sampling on the processor, as [sampler] says (device), without memory of the GPU"
+    else:
+        yield (f"sampling {asked.sampling.images} at once, {asked.sampling.width}x{asked.sampling.height}, "
+               f"{asked.sampling.prompts} prompts encoded together, {asked.sampling.dtype}, autoencoder "
+               f"{asked.sampling.vae_dtype}{', in tiles' if asked.sampling.vae_tiling else ''}"
+               f"{', one by one' if asked.sampling.vae_slicing else ''}")
+        if asked.recipe.sample_every is not None:
+            yield "looks (sample_every) drawn beside the training, each holding what it has reserved"
     yield f"{PICTURES} pictures whose captions are encoded together"
 
 

@@ -74,6 +74,35 @@ def test_a_training_log_names_a_loss(tmp_path, text, outcome):
     assert training_log_verdict(given(tmp_path, **{"training-log": str(log)})).outcome is outcome
 
 
+@pytest.mark.parametrize(
+    ("sampler", "device", "pod", "outcome"),
+    [("", "cuda", "a40", Outcome.FAILED), ('device = "cuda"', "cuda", "a40", Outcome.PASSED),
+     ('device = "cpu"', "cuda", "a40", Outcome.PASSED), ("", "cpu", "a40", Outcome.PASSED),
+     ("", "cuda", "", Outcome.PASSED), ('backend = "a1111"', "cuda", "a40", Outcome.PASSED)],
+)  # fmt: skip
+def test_images_that_nobody_said_a_processor_should_draw_block(tmp_path, sampler, device, pod, outcome):
+    demo, folder = read_inputs({}).persona, tmp_path / "persona"
+    folder.mkdir()
+    for name in ("persona.toml", "prompts.toml", "recipe.toml"):
+        text = (demo / name).read_text(encoding="utf-8").replace('family = "tiny_base"', 'family = "sdxl"')
+        text = text.replace("[sampler]", f"[sampler]\n{sampler}")
+        text = text.replace("steps = 1600", f'steps = 9\ndevice = "{device}"')
+        (folder / name).write_text(text, encoding="utf-8")
+    verdict = recipe_verdict(given(tmp_path, persona=str(folder), **({"pod": pod} if pod else {})))
+    assert verdict.outcome is outcome
+    assert outcome is Outcome.PASSED or "its 96 images of 128x128 would be drawn on the processor" in verdict.reason
+
+
+def test_the_demo_on_a_pod_may_draw_on_its_processor(tmp_path):
+    demo = read_inputs({}).persona / "recipe.toml"
+    asked = tmp_path / "recipe.toml"
+    asked.write_text(f'device = "cuda"\n{demo.read_text(encoding="utf-8")}', encoding="utf-8")
+    assert recipe_verdict(given(tmp_path, recipe=str(asked), pod="a40")).outcome is Outcome.PASSED
+    # Nor is a recipe of another family the demo's.
+    asked.write_text(asked.read_text(encoding="utf-8").replace("tiny_base", "sd15"), encoding="utf-8")
+    assert recipe_verdict(given(tmp_path, recipe=str(asked), pod="a40")).outcome is Outcome.PASSED
+
+
 def test_a_recipe_that_is_not_there_blocks_unless_something_finished_is_judged(tmp_path, monkeypatch):
     assert recipe_verdict(given(tmp_path)).outcome is Outcome.PASSED  # the demo's own
     broken = tmp_path / "recipe.toml"

@@ -11,7 +11,10 @@ from evals import atomic
 from lifeos.errors import InputError
 from lifeos.lora import train
 from lifeos.lora.families.tiny_base import TinyBase
+from lifeos.lora.sample import named_images, render_images
+from lifeos.lora.sample_plan import PlannedPrompt, SamplePlan
 from lifeos.lora.shortages import is_out_of_memory
+from lifeos.lora.store import ImageStore
 from lifeos.lora.train import FINISHED_NAME, train_lora
 from lifeos.lora.training_log import read_log
 
@@ -159,3 +162,20 @@ def test_what_a_kill_left_half_written_goes_with_the_next_checkpoint(recipe, tmp
     (folder / "notes.tmp").write_bytes(b"of somebody")
     train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
     assert [path.name for path in folder.iterdir()] == ["notes.tmp"]
+
+
+@pytest.mark.parametrize(("changes", "advice"), [
+    ({}, "vae_slicing = true, then batch = 6, then smaller pictures"), ({"batch": 1}, "smaller pictures"),
+    ({"vae_slicing": True, "device": "cuda"}, "batch = 6, then smaller pictures"),
+])  # fmt: skip
+def test_sampling_that_runs_out_of_memory_says_what_to_change(tmp_path, changes, advice):
+    plan = SamplePlan((PlannedPrompt("B1", "a"),), (0,), "ddim", 1, 1.0, 32, 32, **changes)
+    asked = named_images(plan, tmp_path, None, store := ImageStore(tmp_path / "samples"), "b" * 64, None)
+
+    def failing(*_):
+        raise exhausted()
+
+    with pytest.raises(InputError, match=f"next: {advice} in ") as caught:
+        render_images(asked, asked.images, store, denoiser_of=failing)
+    assert ("the GPU" if plan.device == "cuda" else "this machine") in str(caught.value)
+    assert "\n" not in str(caught.value)

@@ -77,16 +77,18 @@ def test_bfloat16_trains(recipe, tmp_path):
     assert report.verdicts["weights_effect"].outcome == "passed"
 
 
-def test_a_loss_that_is_not_finite_stops_with_one_line(recipe, tmp_path, monkeypatch):
+@pytest.mark.parametrize("dtype", ["float32", "float16"])
+def test_a_loss_that_is_not_finite_stops_with_one_line(recipe, tmp_path, monkeypatch, dtype):
+    recipe = recipe.model_copy(update={"dtype": dtype})
     # The normalisation layers keep even absurd recipes finite, so the fault is planted.
     loss, calls = TinyBase.loss, []
 
     def failing(*arguments, **named):
         calls.append(1)
-        return loss(*arguments, **named) * (float("nan") if len(calls) == 3 else 1.0)
+        return loss(*arguments, **named) * (float("nan") if len(calls) >= 3 else 1.0)
 
     monkeypatch.setattr(TinyBase, "loss", failing)
-    with pytest.raises(InputError, match="got nan at step 3 of 6") as caught:
+    with pytest.raises(InputError, match="a finite loss, got nan at step 3 of 6") as caught:
         train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
     assert "\n" not in str(caught.value)
     assert not (tmp_path / "x.safetensors").exists()
@@ -214,7 +216,7 @@ def test_a_step_takes_the_mean_gradient_of_its_batches(recipe, tmp_path, monkeyp
         return (batch + 1) * sum(each.sum() for name, each in run.parameters.items() if ".lora_B." in name)
 
     monkeypatch.setattr(train, "_batch_loss", loss)
-    monkeypatch.setattr(train, "build_optimizer", lambda _, parameters: torch.optim.SGD(parameters, lr=1.0))
+    monkeypatch.setattr(train, "build_optimizer", lambda _, parameters, device: torch.optim.SGD(parameters, lr=1.0))
     recipe = recipe.model_copy(update={"steps": 2, "gradient_accumulation": 2, "gradient_clip": None,
                                        "optimizer": OptimizerSettings(name="adamw", learning_rate=1.0)})  # fmt: skip
     train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")

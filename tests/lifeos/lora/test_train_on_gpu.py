@@ -38,7 +38,7 @@ ADAMW8BIT = {"name": "adamw8bit", "learning_rate": 1e-2}
     {}, {"dtype": "bfloat16"}, {"dtype": "float16"}, {"dtype": "float16", "full_float16": True}, {"offload": True},
     {"train_text_encoder": True, "dtype": "bfloat16"}, {"dora": True}, {"gradient_checkpointing": True},
     {"compile": True}, {"attention": "xformers", "dtype": "bfloat16"}, {"optimizer": ADAMW8BIT},
-    {"optimizer": ADAMW8BIT, "dtype": "float16", "full_float16": True},
+    {"optimizer": {"name": "prodigy"}}, {"optimizer": ADAMW8BIT, "dtype": "float16", "full_float16": True},
 ], ids=str)  # fmt: skip
 def test_a_gpu_learns_what_a_processor_learns(recipe, tmp_path, changes):
     for wanted, package in (("xformers", "xformers"), ("adamw8bit", "bitsandbytes")):

@@ -74,6 +74,20 @@ def test_on_another_base_prompts_are_for_photographs(request_):
     assert recipe.base.as_posix() == "somebody/some-base"
 
 
+def test_a_gpu_is_proposed_where_a_base_may_need_one(request_):
+    demo = scaffold(plan_persona(replace(request_, name="Anna"), ROOT), 10)
+    assert not any("device =" in text for text in demo.values())
+    folder = written(plan_persona(replace(request_, name="Anna", base="somebody/sdxl", family="sdxl"), ROOT))
+    devices = []
+    for start in ("# device", "device"):
+        devices.append((load_persona(folder).sampler.device, read_recipe(folder / "recipe.toml").device))
+        for name in ("persona.toml", "recipe.toml"):
+            text = (folder / name).read_text(encoding="utf-8")
+            assert f'\n{start} = "cuda"' in text
+            (folder / name).write_text(text.replace("# device", "device"), encoding="utf-8")
+    assert devices == [("cpu", "cpu"), ("cuda", "cuda")]
+
+
 def test_pictures_of_people_stay_out_of_commits(request_):
     ignored = scaffold(plan_persona(replace(request_, name="Anna"), ROOT), 10)[".gitignore"].splitlines()
     assert {"dataset/", "references/", "photographs.json"} <= set(ignored)

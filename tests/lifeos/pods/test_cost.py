@@ -98,6 +98,18 @@ def test_a_champion_is_sampled_too_and_a_lora_is_not_trained(persona, tmp_path):
     assert calls(both)["champion", "decode"] == calls(both)["sampling", "decode"]
 
 
+def test_time_of_a_processor_is_not_taken_for_that_of_a_gpu(persona):
+    (persona / "x.safetensors").write_bytes(b"x")
+    given = inputs(persona, lora=persona / "x.safetensors")
+    file = persona / "persona.toml"
+    text = file.read_text(encoding="utf-8").replace("tiny_base", "sdxl")
+    for device, told in (("cpu", False), ("cuda", True)):
+        file.write_text(text.replace("[sampler]", f'[sampler]\ndevice = "{device}"'), encoding="utf-8")
+        verdict = cost_verdict("100 USD", lambda: A40, lambda pod: estimate_inputs(given, pod))
+        assert ("speaks of a processor" not in verdict.reason) is told
+        assert told or verdict.outcome is Outcome.NOT_EVALUATED
+
+
 def test_finished_images_are_only_judged(persona, tmp_path):
     folder = tmp_path / "images"
     shutil.copytree(persona / "dataset", folder)

@@ -113,6 +113,11 @@ def test_a_persona_says_how_its_images_are_drawn(ask, place):
     assert "--persona: accepted one of family sd15" in said.err
     file.write_text(text.replace('family = "tiny_base"', 'family = "sd15"'), encoding="utf-8")
     _, said = ask("--persona", str(file.parent))
+    assert "sampling on the processor" in said.out
+    assert json.loads(ask("--persona", str(file.parent), "--json")[1].out)["sampling"] is None
+    text = file.read_text(encoding="utf-8").replace("[sampler]", '[sampler]\ndevice = "cuda"')
+    file.write_text(text, encoding="utf-8")
+    _, said = ask("--persona", str(file.parent))
     assert "sampling 5 at once, 128x128" in said.out
     assert "autoencoder float32, one by one" in said.out
     assert "sampling 2 at once" in ask("--persona", str(file.parent), "--images", "2")[1].out

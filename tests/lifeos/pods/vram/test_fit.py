@@ -88,6 +88,32 @@ def test_sampling_that_does_not_fit_is_mended_by_the_sampler(random_bases, make_
     assert ask(room, vae_slicing=True).fits is True
 
 
+def test_sampling_on_a_processor_takes_nothing_of_the_gpu(random_bases, make_recipe, artifacts):
+    def ask(room, device, **settings):
+        sampling = Sampling(width=256, height=256, images=8, device=device)
+        return fit(make_recipe("sd15", **settings), random_bases["sd15"], pod_of("asked", room), artifacts, pods=[],
+                   sampling=sampling)  # fmt: skip
+
+    need = ask(4000, "cuda").prediction
+    room = (need.training.reserved_bytes + need.sampling.reserved_bytes) / 2 / MIB
+    assert ask(room, "cuda").fits is False
+    found = ask(room, "cpu")
+    assert (found.fits, found.to_json()["sampling"]) == (True, None)
+    assert found.prediction.reserved_bytes == need.training.reserved_bytes
+    assert "sampling nothing, which the processor does" in summary(found)
+    assert any("sampling on the processor" in line for line in found.prediction.assumed)
+    # Training that does not fit is not let through with it.
+    assert ask(need.training.reserved_bytes / 2 / MIB, "cpu").fits is False
+    # Looks are drawn by the process that trains, which holds its memory meanwhile.
+    both = (need.training.reserved_bytes + need.sampling.reserved_bytes) / MIB
+    assert ask(both - 1, "cuda").fits is True
+    beside = ask(both - 1, "cuda", sample_every=5)
+    assert (beside.fits, beside.exceeding) == (False, ["training", "sampling"])
+    assert any("without sample_every" in line for line in advice(beside))
+    assert ask(both + 1, "cuda", sample_every=5).fits is True
+    assert ask(both - 1, "cpu", sample_every=5).fits is True
+
+
 def test_sampling_that_no_change_helps_is_said_to_be(asked):
     found = replace(asked(4000), limit=1)
     assert found.exceeding == ["training", "sampling"]
