@@ -42,9 +42,8 @@ def parameter_groups(
 def build_optimizer(settings: OptimizerSettings, parameters: list[Any], device: str = "cpu") -> Any:
     """Return a torch optimizer over parameters, or over groups of them.
 
-    On a processor each parameter takes its step after the other, on ``cuda`` all together: PyTorch's AdamW with
-    ``fused``, not ``foreach``, which takes as much memory as the parameters besides (``torch.optim.AdamW``), and a
-    Prodigy that asks the GPU once a step.
+    AdamW takes its step for each parameter after the other on a processor, for all together on ``cuda``: with
+    ``fused``, not ``foreach``, which takes as much memory as the parameters besides (``torch.optim.AdamW``).
 
     Args:
         settings: of the optimizer.
@@ -64,18 +63,12 @@ def build_optimizer(settings: OptimizerSettings, parameters: list[Any], device: 
         return torch.optim.AdamW(parameters, eps=eps, **how, **shared)
     if settings.name == "adamw8bit":
         return _adamw8bit()(parameters, **shared)
-    if device == "cuda":
-        from lifeos.lora.prodigy_on_gpu import prodigy_on_gpu
+    from prodigyopt import Prodigy
 
-        kind = prodigy_on_gpu()
-    else:
-        import prodigyopt
-
-        kind = prodigyopt.Prodigy
     with contextlib.redirect_stdout(io.StringIO()):  # its constructor prints
-        return kind(parameters, lr=settings.base_learning_rate, betas=settings.betas,
-                    weight_decay=settings.weight_decay, decouple=True, use_bias_correction=settings.bias_correction,
-                    safeguard_warmup=settings.safeguard_warmup, d_coef=settings.d_coefficient)
+        return Prodigy(parameters, lr=settings.base_learning_rate, betas=settings.betas,
+                       weight_decay=settings.weight_decay, decouple=True, use_bias_correction=settings.bias_correction,
+                       safeguard_warmup=settings.safeguard_warmup, d_coef=settings.d_coefficient)
 
 
 def _adamw8bit() -> Any:
