@@ -1,7 +1,7 @@
 """Five training steps of the recipe's family on random weights: once as ``retrain-lora`` trains, once on the GPU.
 
-Training itself stays on the processor as yet; the second walk puts the same denoiser, LoRA, loss and optimizer on the
-GPU, so that a pod that cannot train there is found now.
+The first walk runs where the recipe says. The second puts the same denoiser, LoRA, loss and optimizer on the GPU
+whatever it says, so that a pod that cannot train there is found now.
 """
 
 import tempfile
@@ -21,7 +21,7 @@ _IMAGES = 4
 def smoke_settings(recipe: "Recipe") -> dict[str, Any]:
     """Return the part of a recipe that decides which code runs, as JSON for ``probe``."""
     kept = {"family", "targets", "optimizer", "min_snr_gamma", "caption_dropout", "gradient_clip", "dtype",
-            "channels_last"}  # fmt: skip
+            "device", "attention", "channels_last"}  # fmt: skip
     settings = recipe.model_dump(mode="json", include=kept)
     return {name: "none" if value is None else value for name, value in settings.items()}
 

@@ -5,7 +5,7 @@ from copy import deepcopy
 import pytest
 
 from evals.verdict import Outcome
-from lifeos.lora.recipe import load_recipe
+from lifeos.lora.recipe import Recipe, load_recipe
 from lifeos.pods.probe.training_smoke import probe, smoke_settings, training_verdict
 from tests.lifeos.pods.probe.simulated_pod import SOUND
 
@@ -34,6 +34,18 @@ def test_five_steps_on_the_processor(pod, optimizer):
     assert verdict.outcome is Outcome.PASSED, verdict.reason
     assert body["device"]["dtype"] == "float32"
     assert len(set(body["device"]["losses"])) == 5
+
+
+@pytest.mark.parametrize("changes", [{"dtype": "float16"}, {"attention": "xformers"},
+                                     {"optimizer": {"name": "adamw8bit"}}], ids=str)  # fmt: skip
+def test_what_needs_a_gpu_is_walked_as_the_recipe_says(pod, changes):
+    # Left at the processor, such a recipe contradicted itself and no pod could pass.
+    recipe = load_recipe(pod.persona / "recipe.toml")
+    asked = Recipe.model_validate({**recipe.model_dump(), "device": "cuda", **changes})
+    given = {"base": asked.base, "dataset": asked.dataset, "trigger": "zeph", "steps": 5}
+    walked = Recipe.model_validate({**smoke_settings(asked), **given})
+    for name in ("device", "dtype", "attention", "optimizer"):
+        assert getattr(walked, name) == getattr(asked, name)
 
 
 def judged(**device):
