@@ -14,15 +14,13 @@ def changed(model):
     return {name for name, module in model.named_modules() if "forward" in vars(module)}
 
 
-def run(model, values):
-    """Return outputs, and gradients of the input and of every parameter that learns."""
-    import torch
-
-    values = values.clone().requires_grad_()
+def run(model, values, learns_below=True):
+    """Return outputs, and gradients of every parameter that learns and of the input if that does."""
+    values = values.clone().requires_grad_(learns_below)
     out = model(values)
     out.square().sum().backward()
-    learnt = {name.replace(".default", ""): each.grad for name, each in model.named_parameters() if each.requires_grad}
-    return {"out": out.detach(), "values": values.grad, **learnt}, torch
+    gradients = {name: each.grad for name, each in model.named_parameters() if each.requires_grad}
+    return {"out": out.detach(), **gradients, **({"values": values.grad} if learns_below else {})}
 
 
 def counted(monkeypatch):
@@ -44,12 +42,12 @@ def test_a_layer_gives_what_pytorchs_own_gives(bias, shape, monkeypatch):
     model = torch.nn.Sequential(torch.nn.Linear(12, 20, bias=bias), torch.nn.GELU(), torch.nn.Linear(20, 3, bias=bias))
     model.requires_grad_(False)
     values = torch.randn(shape)
-    expected, _ = run(model, values)
+    expected = run(model, values)
     without = model(values)
     use_onednn(model)
     assert changed(model) == {"0", "2"}
     calls = counted(monkeypatch)
-    found, _ = run(model, values)
+    found = run(model, values)
     assert calls == ["frozen", "frozen"]
     for name, each in expected.items():
         torch.testing.assert_close(found[name], each)
@@ -69,8 +67,8 @@ def test_a_pair_gives_what_peft_gives(learns_below, monkeypatch):
     from peft import LoraConfig, inject_adapter_in_model
 
     torch.manual_seed(0)
-    plain = torch.nn.ModuleDict({"a": torch.nn.Linear(12, 20), "b": torch.nn.Linear(20, 4, bias=False)})
-    plain = torch.nn.Sequential(plain["a"], plain["b"]).requires_grad_(False)
+    layers = torch.nn.Linear(12, 20), torch.nn.Linear(20, 4, bias=False)
+    plain = torch.nn.Sequential(*layers).requires_grad_(False)
     plain = inject_adapter_in_model(LoraConfig(r=3, lora_alpha=6, target_modules=["0", "1"]), plain)
     for name, each in plain.named_parameters():
         if "lora_" in name:
@@ -80,15 +78,9 @@ def test_a_pair_gives_what_peft_gives(learns_below, monkeypatch):
     join_pairs(joined)
     calls = counted(monkeypatch)
     values = torch.randn(2, 7, 12)
-    if learns_below:
-        expected, found = run(plain, values)[0], run(joined, values)[0]
-    else:
-        expected, found = {}, {}
-        for model, grads in ((plain, expected), (joined, found)):
-            model(values).square().sum().backward()
-            grads.update({name: each.grad for name, each in model.named_parameters() if each.requires_grad})
+    expected, found = run(plain, values, learns_below), run(joined, values, learns_below)
     assert calls == ["paired", "paired"]
-    assert len(expected) == (6 if learns_below else 4)
+    assert len(expected) == 5 + learns_below
     for name, each in expected.items():
         torch.testing.assert_close(found[name], each, rtol=1e-4, atol=1e-3)
 
@@ -123,6 +115,18 @@ def test_the_demo_keeps_its_rounding(bases):
     components = kind.load(bases["tiny_base"])
     kind.prepare_sampling(components, "float32", "cpu")
     assert not changed(components.unet)
+
+
+def test_a_compiler_meets_pytorchs_own_layers():
+    import torch
+
+    model = torch.nn.Sequential(torch.nn.Linear(3, 3)).requires_grad_(False)
+    use_onednn(model)
+    values = torch.ones(2, 3, requires_grad=True)
+    # Any node of autograd that is not PyTorch's own would part the graph.
+    compiled = torch.compile(model, backend="eager", fullgraph=True)
+    assert "Frozen" in type(model(values).grad_fn).__name__
+    assert "Frozen" not in type(compiled(values).grad_fn).__name__
 
 
 def test_other_processors_are_left_alone(monkeypatch):
