@@ -11,7 +11,6 @@ from typing import Any, NamedTuple
 
 
 class _Products(NamedTuple):
-    multiply: Any
     frozen: Any
     paired: Any
 
@@ -23,7 +22,8 @@ def use_onednn(model: Any) -> None:
     """
     import torch
 
-    if platform.machine().lower() not in ("x86_64", "amd64") or not torch.backends.mkldnn.is_available():
+    there = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
+    if not there or platform.machine().lower() not in ("x86_64", "amd64"):
         return
     for layer in model.modules():
         if type(layer) is torch.nn.Linear:
@@ -39,34 +39,33 @@ def join_pairs(model: Any) -> None:
 
     for layer in model.modules():
         if isinstance(layer, Linear) and not layer.lora_variant and "forward" in vars(layer.base_layer):
-            layer.forward = functools.partial(_paired, layer)
+            (name,) = layer.active_adapters
+            pair = layer.lora_A[name].weight, layer.lora_B[name].weight, layer.scaling[name]
+            layer.forward = functools.partial(_paired, layer, layer.base_layer, *pair)
 
 
 def _linear(layer: Any, values: Any) -> Any:
-    import torch
-
     if not _applies(values, layer.weight):
+        import torch
+
         return torch.nn.functional.linear(values, layer.weight, layer.bias)
-    if values.requires_grad and torch.is_grad_enabled():
-        return _products().frozen.apply(values, layer.weight, layer.bias)
-    return _products().multiply(values, layer.weight, layer.bias, "none", [], "")
+    # Without gradients autograd keeps nothing of it.
+    return _products().frozen.apply(values, layer.weight, layer.bias)
 
 
-def _paired(layer: Any, values: Any) -> Any:
-    base, name = layer.base_layer, layer.active_adapters[0]
-    down, up = layer.lora_A[name].weight, layer.lora_B[name].weight
-    if not _applies(values, base.weight, down):
+def _paired(layer: Any, base: Any, down: Any, up: Any, scale: float, values: Any) -> Any:
+    if not _applies(values, base.weight):
         return type(layer).forward(layer, values)
-    return _products().paired.apply(values, base.weight, base.bias, down, up, layer.scaling[name])
+    return _products().paired.apply(values, base.weight, base.bias, down, up, scale)
 
 
-def _applies(values: Any, *weights: Any) -> bool:
+def _applies(values: Any, weight: Any) -> bool:
     """Return whether oneDNN takes these: a model may have moved since, and a compiler chooses its own products."""
     import torch
 
     if torch.compiler.is_compiling() or values.device.type != "cpu":
         return False
-    return all(each.dtype == torch.float32 for each in (values, *weights))
+    return values.dtype is weight.dtype is torch.float32
 
 
 @functools.cache
@@ -111,4 +110,4 @@ def _products() -> _Products:
                 of_values = of_values.view(context.shape)
             return of_values, None, None, of_inner.t() @ rows, of_up, None
 
-    return _Products(multiply, Frozen, Paired)
+    return _Products(Frozen, Paired)
