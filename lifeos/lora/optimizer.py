@@ -51,8 +51,8 @@ def build_optimizer(
         settings: of the optimizer.
         parameters: what ``parameter_groups`` returns.
         device: where they lie.
-        keeps_rounding: ``Family.keeps_rounding``; without it float32 parameters on a processor are fused too: 1,120 small
-            ones took 4 ms a step instead of 21 on one thread.
+        keeps_rounding: ``Family.keeps_rounding``; without it float32 parameters on a processor are fused too: 1,120
+            small ones took 4 ms a step instead of 21 on one thread.
 
     Raises:
         InputError: bitsandbytes is needed and cannot be imported.
