@@ -7,12 +7,7 @@ Results differ by rounding. On other processors it was not measured.
 
 import functools
 import platform
-from typing import Any, NamedTuple
-
-
-class _Products(NamedTuple):
-    frozen: Any
-    paired: Any
+from typing import Any
 
 
 def use_onednn(model: Any) -> None:
@@ -33,7 +28,7 @@ def use_onednn(model: Any) -> None:
 def join_pairs(model: Any) -> None:
     """Let each LoRA pair of peft be computed with the linear layer it stands beside, where ``use_onednn`` was called.
 
-    One node of autograd instead of five, and no sum that is a tensor of its own. A DoRA stays as peft computes it.
+    One node of autograd instead of five. A DoRA stays as peft computes it.
     """
     from peft.tuners.lora import Linear
 
@@ -50,13 +45,13 @@ def _linear(layer: Any, values: Any) -> Any:
 
         return torch.nn.functional.linear(values, layer.weight, layer.bias)
     # Without gradients autograd keeps nothing of it.
-    return _products().frozen.apply(values, layer.weight, layer.bias)
+    return _products()[0].apply(values, layer.weight, layer.bias)
 
 
 def _paired(layer: Any, base: Any, down: Any, up: Any, scale: float, values: Any) -> Any:
     if not _applies(values, base.weight):
         return type(layer).forward(layer, values)
-    return _products().paired.apply(values, base.weight, base.bias, down, up, scale)
+    return _products()[1].apply(values, base.weight, base.bias, down, up, scale)
 
 
 def _applies(values: Any, weight: Any) -> bool:
@@ -69,11 +64,11 @@ def _applies(values: Any, weight: Any) -> bool:
 
 
 @functools.cache
-def _products() -> _Products:
+def _products() -> tuple[Any, Any]:
+    """Return the nodes of autograd of a frozen layer and of one with its pair."""
     import torch
 
-    # What torch.compile calls for linear layers; the public tensors of torch.utils.mkldnn are copied in and out, which
-    # made 64 rows slower than MKL.
+    # Private, but what torch.compile calls; torch.utils.mkldnn copies in and out: 64 rows of 160 were slower than by MKL.
     multiply = torch.ops.mkldnn._linear_pointwise.default
 
     class Frozen(torch.autograd.Function):  # type: ignore[misc]
@@ -110,4 +105,4 @@ def _products() -> _Products:
                 of_values = of_values.view(context.shape)
             return of_values, None, None, of_inner.t() @ rows, of_up, None
 
-    return _Products(Frozen, Paired)
+    return Frozen, Paired
