@@ -57,6 +57,9 @@ def sampling_places() -> dict[tuple[Any, str], str]:
 def _main(job: dict[str, Any]) -> None:
     stages = Stages()
     with stages.stage("import"):
+        from lifeos.lora.families.library_imports import import_libraries
+
+        import_libraries()
         import torch
 
         from lifeos.lora.families.component_files import quiet

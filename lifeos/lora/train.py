@@ -16,6 +16,7 @@ from lifeos.errors import InputError
 from lifeos.lora.checkpoint import Checkpoint, load_newest_checkpoint, remove_checkpoints, save_checkpoint
 from lifeos.lora.conditioning import Conditioning, prepare_conditioning
 from lifeos.lora.families import Family, get_family
+from lifeos.lora.families.library_imports import import_libraries
 from lifeos.lora.lora_metadata import lora_metadata
 from lifeos.lora.loss_scale import LossScale
 from lifeos.lora.optimizer import build_optimizer, learning_rate_factor, learning_rates, parameter_groups
@@ -157,6 +158,7 @@ def _run(
     inputs: TrainingInputs, run_folder: Path, progress: Progress, date: str | None, watcher: Watcher | None
 ) -> TrainingResult:
     started = time.monotonic()
+    import_libraries()
     recipe, family = inputs.recipe, get_family(inputs.recipe.family)
     with limited_threads(recipe.effective_threads):
         with memory_told(recipe, run_folder, "while the base was loaded and the dataset encoded", "encoding"):
@@ -222,7 +224,7 @@ def _prepare(
         # In place: a wrapper would put "_orig_mod." into every name.
         getattr(components, family.lora_components[0]).compile()
     groups = parameter_groups(recipe.optimizer, parameters, family.text_components)
-    optimizer = build_optimizer(recipe.optimizer, groups, placement.device)
+    optimizer = build_optimizer(recipe.optimizer, groups, placement.device, family.keeps_rounding)
     average = {}
     if recipe.ema is not None:
         average = {name: each.detach().float().clone() for name, each in parameters.items()}

@@ -39,6 +39,8 @@ class Family(Protocol):
     """kohya's key prefix -> component."""
     weighs_by_snr: bool
     """Whether min-SNR weighting and noise offset mean anything for its loss."""
+    keeps_rounding: bool
+    """Whether images and trained bytes are to the last bit what PyTorch's slower ways compute on a processor."""
 
     def modules(self, base: Path) -> dict[str, Shape]:
         """Map ``component.module`` to the shape of its weight, for every linear and convolution of the base.

@@ -48,6 +48,7 @@ class FlowMatching:
     encoders: tuple[str, ...]
     """Every text encoder, also those that carry no LoRA."""
     weighs_by_snr = False
+    keeps_rounding = False
 
     def modules(self, base: Path) -> dict[str, Shape]:
         """See ``Family.modules``."""

@@ -14,6 +14,7 @@ from lifeos.lora.families.component_files import (
     torch_dtype,
 )
 from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_dtype, t5_tokens
+from lifeos.lora.families.library_imports import import_libraries
 
 _ATTENTION = ("attn.to_q", "attn.to_k", "attn.to_v", "attn.to_out.0",
               "attn.add_q_proj", "attn.add_k_proj", "attn.add_v_proj", "attn.to_add_out")  # fmt: skip
@@ -65,6 +66,7 @@ class Flux(FlowMatching):
 
     def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``."""
+        import_libraries()
         import torch
         from diffusers import AutoencoderKL, FluxTransformer2DModel
         from transformers import CLIPTextModel, CLIPTokenizer, T5EncoderModel, T5Tokenizer

@@ -15,6 +15,7 @@ from lifeos.lora.families.component_files import (
     torch_dtype,
 )
 from lifeos.lora.families.flow_matching import FlowMatching, first_tokens, read_t5, t5_dtype, t5_tokens
+from lifeos.lora.families.library_imports import import_libraries
 from lifeos.lora.families.sdxl import read_clip_pair
 from lifeos.lora.families.stable_diffusion import clip_tokens
 
@@ -79,6 +80,7 @@ class StableDiffusion3(FlowMatching):
 
     def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``."""
+        import_libraries()
         import torch
         from diffusers import AutoencoderKL, SD3Transformer2DModel
         from transformers import CLIPTextModelWithProjection, CLIPTokenizer, T5EncoderModel, T5Tokenizer

@@ -14,6 +14,7 @@ from lifeos.lora.families.component_files import (
     read_config,
     require_pipeline,
 )
+from lifeos.lora.families.library_imports import import_libraries
 from lifeos.lora.families.stable_diffusion import StableDiffusion, clip_tokens, load_denoiser_and_autoencoder
 
 
@@ -55,6 +56,7 @@ class StableDiffusionXL(StableDiffusion):
 
     def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``; the autoencoder stays float32: in float16 its activations overflow to black images."""
+        import_libraries()
         import torch
         from transformers import CLIPTextModel, CLIPTextModelWithProjection, CLIPTokenizer
 

@@ -4,6 +4,7 @@ Sizes, channel counts, context length and prediction type all come from the base
 ``sdxl`` are of this kind.
 """
 
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,6 +24,8 @@ from lifeos.lora.families.component_files import (
     require_pipeline,
     torch_dtype,
 )
+from lifeos.lora.families.library_imports import import_libraries
+from lifeos.lora.families.processor_linear import join_pairs, use_onednn
 from lifeos.lora.families.xformers_attention import use_xformers
 
 _ATTENTION = ("to_q", "to_k", "to_v", "to_out.0")
@@ -77,6 +80,7 @@ class StableDiffusion:
     lora_components: tuple[str, ...] = ("unet", "text_encoder")
     text_components: tuple[str, ...] = ("text_encoder",)
     weighs_by_snr = True
+    keeps_rounding = False
 
     def modules(self, base: Path) -> dict[str, Shape]:
         """See ``Family.modules``."""
@@ -115,6 +119,7 @@ class StableDiffusion:
 
     def load(self, base: Path, dtype: str = "float32", reader_dtype: str | None = None) -> Any:
         """See ``Family.load``: float32 whatever ``dtype`` is, so that a LoRA is added before anything is rounded."""
+        import_libraries()
         import torch
         from transformers import CLIPTextModel, CLIPTokenizer
 
@@ -130,7 +135,7 @@ class StableDiffusion:
     ) -> None:  # fmt: skip
         """See ``Family.prepare_training``."""
         import torch
-        from diffusers.models.attention_processor import AttnProcessor
+        from diffusers.models.attention_processor import Attention, AttnProcessor
 
         # In its type before it moves: a GPU that has room for it in 16 bits never holds it in 32.
         unet = components.unet.to(torch_dtype(dtype)).to(device)
@@ -143,6 +148,12 @@ class StableDiffusion:
         small = unet.config.sample_size**2 <= _PLAIN_ATTENTION_TOKENS
         if attention == "auto" and device == "cpu" and dtype == "bfloat16" and small:
             unet.set_attn_processor(AttnProcessor())
+        if device == "cpu" and dtype == "float32" and not self.keeps_rounding:
+            use_onednn(unet)
+        for layer in unet.modules():
+            if isinstance(layer, Attention):
+                # diffusers looks its processor's arguments up at every call: 2 % of a pass of a small SDXL.
+                layer.forward = functools.partial(layer.processor, layer)
         if checkpointing:
             unet.enable_gradient_checkpointing()
         if text_encoders:
@@ -159,6 +170,8 @@ class StableDiffusion:
             components.unet.to(device, torch.bfloat16)
         else:
             components.unet.to(device, memory_format=torch.channels_last)
+            if device == "cpu" and not self.keeps_rounding:
+                use_onednn(components.unet)
 
     def prepare_decoding(self, components: Any, dtype: str, tiling: bool, slicing: bool) -> None:
         """See ``Family.prepare_decoding``."""
@@ -181,7 +194,9 @@ class StableDiffusion:
         targets = [("unet", self.target_suffixes(preset))]
         if text_encoders:
             targets += [(component, TEXT_ATTENTION) for component in self.text_components]
-        return add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed, dora=dora)
+        parameters = add_adapters(components, targets, rank=rank, alpha=alpha, seed=seed, dora=dora)
+        join_pairs(components.unet)
+        return parameters
 
     def fuse(self, components: Any, deltas: Mapping[str, Any], magnitudes: Mapping[str, Any] | None = None) -> None:
         """See ``Family.fuse``."""

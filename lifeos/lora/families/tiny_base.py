@@ -12,6 +12,8 @@ class TinyBase(StableDiffusion):
     architecture = "tiny-base/lora"
     base_model_version = "tiny_base"
     resolution_fallback = 128
+    # Demo personas are calibrated on its images.
+    keeps_rounding = True
     kohya_prefixes: ClassVar[dict[str, str]] = {
         "lora_unet_": "unet",
         "lora_te_": "text_encoder",

@@ -102,3 +102,18 @@ def test_after_the_warm_up_it_is_the_schedule_that_diffusers_has_under_that_name
             assert math.isclose(learning_rate_factor(chosen, step, 25), theirs.get_last_lr()[0], abs_tol=1e-12), step
         optimizer.step()
         theirs.step()
+
+
+def test_fused_adamw_moves_float32_weights_as_the_other_does():
+    import torch
+
+    chosen, moved = OptimizerSettings(name="adamw", learning_rate=1e-2), []
+    for keeps_rounding in (True, False):
+        weight = torch.nn.Parameter(torch.linspace(-1.0, 1.0, 64))
+        optimizer = build_optimizer(chosen, [weight], "cpu", keeps_rounding)
+        assert bool(optimizer.param_groups[0]["fused"]) != keeps_rounding
+        for step in range(3):
+            weight.grad = torch.sin(torch.arange(64.0) + step)
+            optimizer.step()
+        moved.append(weight.detach())
+    torch.testing.assert_close(*moved)

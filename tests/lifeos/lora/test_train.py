@@ -216,7 +216,7 @@ def test_a_step_takes_the_mean_gradient_of_its_batches(recipe, tmp_path, monkeyp
         return (batch + 1) * sum(each.sum() for name, each in run.parameters.items() if ".lora_B." in name)
 
     monkeypatch.setattr(train, "_batch_loss", loss)
-    monkeypatch.setattr(train, "build_optimizer", lambda _, parameters, device: torch.optim.SGD(parameters, lr=1.0))
+    monkeypatch.setattr(train, "build_optimizer", lambda _, parameters, *__: torch.optim.SGD(parameters, lr=1.0))
     recipe = recipe.model_copy(update={"steps": 2, "gradient_accumulation": 2, "gradient_clip": None,
                                        "optimizer": OptimizerSettings(name="adamw", learning_rate=1.0)})  # fmt: skip
     train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
