@@ -153,7 +153,7 @@ class StableDiffusion:
         for layer in unet.modules():
             if isinstance(layer, Attention):
                 # diffusers looks its processor's arguments up at every call: 2 % of a pass of a small SDXL.
-                layer.forward = functools.partial(layer.processor, layer)
+                layer.forward = functools.partial(_attend, layer)
         if checkpointing:
             unet.enable_gradient_checkpointing()
         if text_encoders:
@@ -366,3 +366,7 @@ def clip_tokens(tokenizer: Any, limit: int, prompts: Sequence[str]) -> Any:
             raise InputError(f"prompt {prompt!r}: accepted {limit} tokens, got {count}; next: shorten it")
     return tokenizer(list(prompts), padding="max_length", max_length=limit, truncation=True,
                      return_tensors="pt").input_ids
+
+
+def _attend(layer: Any, *given: Any, **named: Any) -> Any:
+    return layer.processor(layer, *given, **named)
