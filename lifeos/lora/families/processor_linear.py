@@ -68,7 +68,7 @@ def _products() -> tuple[Any, Any]:
     """Return the nodes of autograd of a frozen layer and of one with its pair."""
     import torch
 
-    # Private, but what torch.compile calls; torch.utils.mkldnn copies in and out: 64 rows of 160 were slower than by MKL.
+    # Private, but what torch.compile calls; torch.utils.mkldnn copies in and out: slower than MKL for 64 rows of 160.
     multiply = torch.ops.mkldnn._linear_pointwise.default
 
     class Frozen(torch.autograd.Function):  # type: ignore[misc]
