@@ -211,6 +211,8 @@ class _Study:
             recipe = Recipe.model_validate(values)
         except ValidationError as error:
             return Trial(number, "contradictory", parameters, reason=recipe_complaint(error))
+        # Before it trains, not by it: a machine without the GPU would be remembered as a recipe that fails.
+        require_device(recipe.device, "the recipe")
         known = recipe.content_hash
         head = [f"Trial {number + 1} of a training search: {', '.join(parameters)} were suggested."]
         write_text(self._recipe_file(known), recipe_toml(values, head))

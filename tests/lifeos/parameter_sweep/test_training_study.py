@@ -228,6 +228,16 @@ def test_a_full_disk_is_nobodys_failure(bench):
     assert all(trial.state == "judged" for trial in bench.run().trials)
 
 
+def test_a_machine_without_the_gpu_that_a_recipe_asks_for_is_nobodys_failure(bench, monkeypatch):
+    monkeypatch.setattr("torch.cuda.is_available", lambda: False)
+    recipe = bench.inputs.persona / "recipe.toml"
+    write_text(recipe, 'device = "cuda"\n' + recipe.read_text(encoding="utf-8"))
+    with pytest.raises(InputError, match=r'a machine with a GPU .*; next: .* in the recipe'):
+        bench.run()
+    assert bench.asked.trained == []
+    assert list(bench.inputs.artifacts.glob(f"sweeps/*/{TRIALS_NAME}")) == []
+
+
 @pytest.mark.parametrize(("kills", "states"), [(1, {"judged"}), (2, {"judged", "failed"})])
 def test_a_lost_child_is_asked_once_more(bench, kills, states):
     lost = []
