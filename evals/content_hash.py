@@ -24,6 +24,15 @@ def canonical_json(obj: Any) -> str:
             ``{"1": ...}`` would hash alike.
     """
     _refuse_other_keys(obj)
+    return sorted_json(obj)
+
+
+def sorted_json(obj: Any) -> str:
+    """Return what ``canonical_json`` returns, of an object whose mapping keys the caller knows to be strings.
+
+    Raises:
+        ValueError, TypeError: as there, but a key of another type is written as a string or cannot be sorted.
+    """
     return json.dumps(obj, sort_keys=True, separators=(",", ":"), ensure_ascii=True, allow_nan=False)
 
 

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NoReturn
 
-from evals.content_hash import canonical_json, hash_bytes
+from evals.content_hash import canonical_json, hash_bytes, sorted_json
 from evals.errors import InputError
 
 _TAIL_BYTES = 1 << 14
@@ -151,7 +151,7 @@ def whole_lines(file: BinaryIO, start: int = 0) -> Iterator[tuple[int, int, byte
 
 
 def _members(content: Mapping[str, Any]) -> str:
-    return json.dumps(content, sort_keys=True, separators=(",", ":"), allow_nan=False)[1:-1]
+    return sorted_json(content)[1:-1]
 
 
 def _object(*members: str) -> bytes:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from evals.adherence_eval import METRICS as ADHERENCE
 from lifeos.errors import InputError
-from lifeos.measure import Measurements, image_rows, images_of_result
+from lifeos.measure import Measurements, image_rows, images_of_plan
 from lifeos.progress import Progress
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ def measure_base(
     from lifeos.lora.sample_once import sample_once
 
     sampled = sample_once(base_plan(persona), persona.base, None, artifacts, progress)
-    images = images_of_result(sampled)
+    images = images_of_plan(sampled)
     paths = [image.path for image in images]
     records = measurements.of_all(paths, progress, "the base without a LoRA")
     prompts = class_prompts(persona)

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     from evals.images import RgbImage
     from evals.metric_families import Measured
     from lifeos.engine import Sampled
-    from lifeos.lora.sample import SampleResult
+    from lifeos.lora.sample import PlannedImages, SampleResult
 
 
 # Skin is scored on faces of at least 92 pixels between the eyes in photographs of 512 pixels and more; smaller images
@@ -47,9 +47,9 @@ def images_of(sampled: "Sampled") -> list[ImageToMeasure]:
     return [ImageToMeasure(image.path, image.prompt, image.seed) for image in sampled.images]
 
 
-def images_of_result(result: "SampleResult") -> list[ImageToMeasure]:
-    """Return the files of a plan that was rendered, with their cells."""
-    return [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in result.images]
+def images_of_plan(plan: "SampleResult | PlannedImages") -> list[ImageToMeasure]:
+    """Return the files of a plan, rendered or named alone, with their cells."""
+    return [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in plan.images]
 
 
 def face_models_hash(backend: str, folder: Path) -> str:

@@ -13,7 +13,7 @@ from evals.scorecard import compact_time, row_id
 from evals.selection import Candidate, Selection, select
 from lifeos.candidate_judge import CandidateJudge
 from lifeos.errors import InputError
-from lifeos.measure import ImageToMeasure, images_of_result
+from lifeos.measure import ImageToMeasure, images_of_plan
 from lifeos.progress import Progress
 from lifeos.release_inputs import release_plan
 
@@ -36,7 +36,7 @@ def sample_in_child(artifacts: Path, progress: Progress) -> Sample:
     from lifeos.lora.sample_once import sample_once
 
     def sample(plan: "SamplePlan", base: Path, file: Path) -> list[ImageToMeasure]:
-        return images_of_result(sample_once(plan, base, file, artifacts, progress))
+        return images_of_plan(sample_once(plan, base, file, artifacts, progress))
 
     return sample
 

@@ -48,13 +48,12 @@ def memory_told(recipe: Recipe, run_folder: Path, where: str, stage: Stage) -> I
     try:
         yield
     except Exception as error:
-        if not is_out_of_memory(error):
+        complaint = _complaint(error, recipe.device)
+        if complaint is None:
             raise
-        said = " ".join(str(error).split())[:160] or type(error).__name__
         edits = [edit.text for edit in memory_advice(recipe, stage)[:_ADVISED]]
         advice = f"{', then '.join(edits)} in the recipe" if edits else "a machine with more memory (lifeos pods)"
-        raise InputError(f"training: {MEMORY_COMPLAINT} {_whose(recipe.device)}, got {said} {where} "
-                         f"({_kept(run_folder)}); next: {advice}") from error
+        raise InputError(f"training: {complaint} {where} ({_kept(run_folder)}); next: {advice}") from error
 
 
 @contextlib.contextmanager
@@ -67,13 +66,13 @@ def sampling_memory_told(plan: SamplePlan) -> Iterator[None]:
     try:
         yield
     except Exception as error:
-        if not is_out_of_memory(error):
+        complaint = _complaint(error, plan.device)
+        if complaint is None:
             raise
-        said = " ".join(str(error).split())[:160] or type(error).__name__
         edits = [] if plan.vae_slicing or plan.batch == 1 else ["vae_slicing = true"]
         edits += [] if plan.batch == 1 else [f"batch = {plan.batch // 2}"]
         advice = f"{', then '.join([*edits, 'smaller pictures'])} in [sampler] of persona.toml"
-        raise InputError(f"sampling: {MEMORY_COMPLAINT} {_whose(plan.device)}, got {said}; next: {advice}") from error
+        raise InputError(f"sampling: {complaint}; next: {advice}") from error
 
 
 @contextlib.contextmanager
@@ -100,8 +99,12 @@ def disk_told(folder: Path, run_folder: Path, kept: str | None = None) -> Iterat
                          "from where it was") from error
 
 
-def _whose(device: str) -> str:
-    return "the GPU" if device == "cuda" else "this machine"
+def _complaint(error: Exception, device: str) -> str | None:
+    """Return whose memory ran out and what was said of it; None where the error is another one."""
+    if not is_out_of_memory(error):
+        return None
+    said = " ".join(str(error).split())[:160] or type(error).__name__
+    return f"{MEMORY_COMPLAINT} {'the GPU' if device == 'cuda' else 'this machine'}, got {said}"
 
 
 def _kept(run_folder: Path) -> str:

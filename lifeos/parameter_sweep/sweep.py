@@ -12,7 +12,7 @@ from evals.selection import Selection, select
 from evals.successive_halving import Departure, Standing, blocks_of, departures
 from lifeos.candidate_judge import CandidateJudge
 from lifeos.lora.store import ImageStore
-from lifeos.measure import ImageToMeasure
+from lifeos.measure import ImageToMeasure, images_of_plan
 from lifeos.parameter_sweep.definition import Sweep, load_sweep
 from lifeos.parameter_sweep.grid import Cell, cells_of
 from lifeos.parameter_sweep.outcome import CellImage, CellOutcome, Left, SweepOutcome
@@ -165,10 +165,7 @@ class _Walk:
         self.rendered = Rendering(
             before.made + done.made, before.reused + done.reused, before.seconds + done.seconds
         )  # fmt: skip
-        images = [
-            [ImageToMeasure(image.path, image.request.prompt.id, image.request.seed) for image in planned.images]
-            for planned in planned_tasks(tasks, store)
-        ]
+        images = [images_of_plan(planned) for planned in planned_tasks(tasks, store)]
         paths = [image.path for of_cell in images for image in of_cell]
         records = iter(prepared.judge.measurements.of_all(paths, self.progress, "faces"))
         for place, of_cell in zip(standing, images, strict=True):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lifeos.child import child_main
 from lifeos.lora import train_once
-from lifeos.measure import ImageToMeasure, images_of_result
+from lifeos.measure import ImageToMeasure, images_of_plan
 from lifeos.progress import Progress, progress_writer, silent
 from lifeos.training_watch.inputs import WatchInputs, watch_identity, watch_plan
 
@@ -49,7 +49,7 @@ def watcher_of(
     store = ImageStore(artifacts / "samples")
 
     def sample(plan: "SamplePlan", base: Path, lora: Path) -> list[ImageToMeasure]:
-        return images_of_result(sample_plan(plan, base, lora, store, silent, threads=recipe.effective_threads))
+        return images_of_plan(sample_plan(plan, base, lora, store, silent, threads=recipe.effective_threads))
 
     def publish(folder: Path, points: "Sequence[CurvePoint]", log: "Sequence[LogEntry]") -> None:
         write_event_file(folder, points, log)
