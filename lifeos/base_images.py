@@ -157,11 +157,8 @@ def _plan(persona: "Persona", prompts: Sequence["Prompt"], seeds: int) -> "Sampl
     return SamplePlan(
         prompts=tuple(PlannedPrompt(prompt.id, persona.fill_without_trigger(prompt)) for prompt in prompts),
         seeds=tuple(range(FIRST_SEED, FIRST_SEED + seeds)),
-        sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
-        width=persona.sampler.width, height=persona.sampler.height,
-        family=persona.family, **persona.sampler.computing(),
-        backend=persona.sampler.backend, server=persona.image_server,
-    )  # fmt: skip
+        **persona.drawing(),
+    )
 
 
 def words_of(reader: "ExpressionReader | None") -> tuple[str, ...]:

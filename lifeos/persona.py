@@ -68,11 +68,6 @@ class Sampler(_Strict):
     vae_slicing: Annotated[bool, Field(strict=True)] = False
     batch: Annotated[int, Field(ge=1, le=1024, strict=True)] = BATCH_SIZE
 
-    def computing(self) -> dict[str, Any]:
-        """Return those fields of a ``SamplePlan`` that say where and in which arithmetic, and how many at once."""
-        return {"dtype": resolve_dtype(self.dtype, self.device), "device": self.device, "vae_dtype": self.vae_dtype,
-                "vae_tiling": self.vae_tiling, "vae_slicing": self.vae_slicing, "batch": self.batch}
-
     @model_validator(mode="after")
     def _server_has_its_own_device(self) -> "Sampler":
         if self.backend != "diffusers" and self.device == "cuda":
@@ -187,6 +182,17 @@ class Persona(_Strict):
     def champion_file(self) -> Path | None:
         """The promoted LoRA, or None for a first release."""
         return None if self.champion == NO_CHAMPION else self.folder / self.champion
+
+    def drawing(self) -> dict[str, Any]:
+        """Return what the persona decides of a ``SamplePlan``: all but prompts, seeds and strength."""
+        drawn = self.sampler
+        return {
+            "sampler": drawn.name, "steps": drawn.steps, "guidance": drawn.guidance, "width": drawn.width,
+            "height": drawn.height, "dtype": resolve_dtype(drawn.dtype, drawn.device), "family": self.family,
+            "device": drawn.device, "backend": drawn.backend, "server": self.image_server,
+            "vae_dtype": drawn.vae_dtype, "vae_tiling": drawn.vae_tiling, "vae_slicing": drawn.vae_slicing,
+            "batch": drawn.batch,
+        }  # fmt: skip
 
     def fill(self, prompt: Prompt) -> str:
         """Return the prompt's text with trigger and class word in place."""

@@ -124,16 +124,8 @@ def release_plan(
     return SamplePlan(
         prompts=tuple(PlannedPrompt(prompt.id, persona.fill(prompt)) for prompt in chosen),
         seeds=tuple(persona.seeds.b if seeds is None else seeds),
-        sampler=persona.sampler.name,
-        steps=persona.sampler.steps,
-        guidance=persona.sampler.guidance,
-        width=persona.sampler.width,
-        height=persona.sampler.height,
         strength=persona.sampler.strength if strength is None else strength,
-        family=persona.family,
-        backend=persona.sampler.backend,
-        server=persona.image_server,
-        **persona.sampler.computing(),
+        **persona.drawing(),
     )
 
 

@@ -165,11 +165,8 @@ def _sample(
         plan = SamplePlan(
             prompts=(PlannedPrompt(prompt.id, persona.fill_without_trigger(prompt)),),
             seeds=tuple(range(first, first + each)),
-            sampler=persona.sampler.name, steps=persona.sampler.steps, guidance=persona.sampler.guidance,
-            width=persona.sampler.width, height=persona.sampler.height,
-            family=persona.family, **persona.sampler.computing(),
-            backend=persona.sampler.backend, server=persona.image_server,
-        )  # fmt: skip
+            **persona.drawing(),
+        )
         result = sample_once(plan, persona.base, None, artifacts, _part(progress, number * each, len(prompts) * each))
         rows += [measurements.of(image.path)["embedding"] for image in result.images]
         progress(STAGE, (number + 1) * each, len(prompts) * each)
