@@ -9,6 +9,7 @@ from PIL import Image
 
 from evals.atomic import write_bytes
 from lifeos.errors import InputError
+from lifeos.lora import train
 from lifeos.lora.families import FAMILIES, get_family
 from lifeos.lora.families.random_base import write_flux, write_stable_diffusion_3
 from lifeos.lora.recipe import Recipe
@@ -92,6 +93,23 @@ def recipe_for(family, base, dataset, **changes):
 
 TEXT = {"train_text_encoder": True,
         "optimizer": {"name": "adamw", "learning_rate": 3e-2, "text_encoder_learning_rate": 6e-2}}  # fmt: skip
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_step_of_adamw_is_fused_but_for_the_base_that_demo_personas_are_calibrated_on(
+    bases, small_dataset, family, monkeypatch, tmp_path
+):
+    steps = []
+
+    def step(run, number):
+        steps.append(bool(run.optimizer.param_groups[0]["fused"]))
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(train, "_step", step)
+    recipe = recipe_for(family, bases[family], small_dataset, optimizer={"name": "adamw", "learning_rate": 1e-3})
+    with pytest.raises(KeyboardInterrupt):
+        train_lora(recipe, tmp_path / "x.safetensors", tmp_path / "run")
+    assert steps == [family != "tiny_base"]
 
 
 @pytest.mark.parametrize("changes", [{}, TEXT, {"dora": True}], ids=["denoiser", "text", "dora"])
